@@ -1,0 +1,130 @@
+import type { Bridge, BridgeFilter, BridgePort } from "../link/bridge.ts";
+import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
+import * as ethernet from "../wire/ethernet.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import { Route } from "./fib.ts";
+import { fragment } from "./fragment.ts";
+import { checkHeader } from "./ip-input.ts";
+import type { Namespace } from "./namespace.ts";
+import { neighbourOf } from "./neighbour.ts";
+import { routeInput } from "./route.ts";
+
+/** `br_netfilter`: shows bridged IPv4 frames to the IP hooks while `bridge-nf-call-iptables` is on. */
+export class BridgeNetfilter implements BridgeFilter {
+  /** What stands in for a route while a frame is bridged, one a bridge (`bridge_parent_rtable()`). */
+  private readonly parents = new Map<Bridge, Route>();
+
+  constructor(private readonly net: Namespace) {}
+
+  private parent(bridge: Bridge): Route {
+    let route = this.parents.get(bridge);
+    if (route === undefined) {
+      const device = this.net.inDevices.get(bridge.index)!;
+      this.parents.set(bridge, (route = new Route({ destination: 0, length: 0, device, table: 0 })));
+    }
+    return route;
+  }
+
+  private get on(): boolean {
+    return this.net.sysctls.get("net.bridge.bridge-nf-call-iptables") !== 0;
+  }
+
+  /** `br_nf_pre_routing()` and its finish: a DNAT may turn the frame elsewhere. */
+  prerouting(packet: Packet, port: BridgePort): boolean {
+    if (!this.on || ethernet.etherType(packet.view, FRAME) !== ethernet.ETHERTYPE_IPV4) return true;
+    const device = this.net.inDevices.get(port.bridge.index);
+    if (device === undefined) return true;
+    const { type } = packet;
+    // Frames for other hosts are looked at too; the type comes back afterwards.
+    if (type === "otherhost") packet.type = "host";
+    if (!checkHeader(packet, device)) return false;
+    packet.bridgeIn = port.device.index;
+    packet.bridgePrerouted = true;
+    const destination = ipv4.destination(packet.view, NETWORK);
+    if (!this.net.netfilter.prerouting.run(packet, port.bridge, null)) return false;
+    if (type === "otherhost") packet.type = type;
+    if (ipv4.destination(packet.view, NETWORK) !== destination) return this.turn(packet, port);
+    packet.route = this.parent(port.bridge);
+    return true;
+  }
+
+  /** `br_nf_local_in()`. */
+  input(packet: Packet): void {
+    const route = packet.route as Route | null;
+    if (route !== null && route.table === 0 && route.type === "unicast") packet.route = null;
+  }
+
+  /** The destination changed inside the bridge: back into it at layer 2, or up to be routed. */
+  private turn(packet: Packet, port: BridgePort): boolean {
+    const { bridge } = port;
+    const { net } = this;
+    const device = net.inDevices.get(bridge.index)!;
+    const reason = routeInput(packet, device);
+    const route = packet.route as Route | null;
+    if (reason !== null || route === null) {
+      net.fabric.drop(packet, bridge.place, reason ?? "IP_INNOROUTES");
+      return false;
+    }
+    const staysHere = route.type === "unicast" && route.device === device;
+    if (staysHere) return this.toNeighbour(packet, port, packet.gateway || ipv4.destination(packet.view, NETWORK));
+    if (route.type !== "unicast" && route.type !== "local" && route.type !== "broadcast") {
+      net.fabric.drop(packet, bridge.place, "IP_INNOROUTES");
+      return false;
+    }
+    ethernet.setDestination(packet.view, FRAME, bridge.macHigh, bridge.macLow);
+    packet.type = "host";
+    return true;
+  }
+
+  /** `br_nf_pre_routing_finish_bridge()`. */
+  private toNeighbour(packet: Packet, port: BridgePort, nextHop: number): boolean {
+    const { view } = packet;
+    const neighbour = neighbourOf(this.net.inDevices.get(port.bridge.index)!, nextHop);
+    packet.route = this.parent(port.bridge);
+    packet.gateway = 0;
+    if (neighbour.connected && neighbour.cached) {
+      ethernet.setDestination(view, FRAME, neighbour.macHigh, neighbour.macLow);
+      return true;
+    }
+    packet.bridgeDnat = true;
+    packet.bridgeSourceHigh = ethernet.sourceHigh(view, FRAME);
+    packet.bridgeSourceLow = ethernet.sourceLow(view, FRAME);
+    neighbour.output(packet);
+    return false;
+  }
+
+  /** `br_nf_dev_xmit()`: the neighbour is known now, and the frame goes back to where it was in the bridge. */
+  transmit(packet: Packet, bridge: Bridge): boolean {
+    if (!packet.bridgeDnat) return true;
+    packet.bridgeDnat = false;
+    ethernet.setSource(packet.view, FRAME, packet.bridgeSourceHigh, packet.bridgeSourceLow);
+    const port = bridge.ports.find((each) => each.device.index === packet.bridgeIn);
+    if (port === undefined) this.net.fabric.drop(packet, bridge.place, "BRIDGE_PORT_DOWN");
+    else port.finish(packet);
+    return false;
+  }
+
+  /** `br_nf_forward_ip()`. */
+  forward(packet: Packet, to: BridgePort): boolean {
+    if (packet.bridgeIn === 0 || !packet.bridgePrerouted) return true;
+    packet.bridgeOut = to.device.index;
+    const { type } = packet;
+    if (type === "otherhost") packet.type = "host";
+    if (!this.net.netfilter.forward.run(packet, to.bridge, to.bridge)) return false;
+    packet.type = type;
+    return true;
+  }
+
+  /** `br_nf_post_routing()`; what was gathered from fragments leaves in fragments. */
+  postrouting(packet: Packet, to: BridgePort): boolean {
+    if (packet.bridgeOut === 0) return true;
+    const { type } = packet;
+    if (type === "otherhost") packet.type = "host";
+    if (!this.net.netfilter.postrouting.run(packet, null, to.bridge)) return false;
+    packet.type = type;
+    if (packet.fragmentMax === 0) return true;
+    const mtu = Math.min(to.device.mtu, packet.fragmentMax);
+    fragment(packet, this.net, mtu, (piece) => to.bridge.push(piece, to));
+    return false;
+  }
+}

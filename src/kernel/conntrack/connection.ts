@@ -1,0 +1,86 @@
+import { TupleLink } from "./table.ts";
+import type { TcpTracking } from "./tcp-state.ts";
+
+/** One direction of a flow (`struct nf_conntrack_tuple`). */
+export class Tuple {
+  source = 0;
+  destination = 0;
+  protocol = 0;
+  /** Source port; for ICMP the identifier. */
+  sourcePort = 0;
+  /** Destination port; for ICMP type << 8 | code. */
+  destinationPort = 0;
+
+  set(source: number, destination: number, protocol: number, sourcePort: number, destinationPort: number): this {
+    this.source = source;
+    this.destination = destination;
+    this.protocol = protocol;
+    this.sourcePort = sourcePort;
+    this.destinationPort = destinationPort;
+    return this;
+  }
+
+  copy(from: Tuple): this {
+    return this.set(from.source, from.destination, from.protocol, from.sourcePort, from.destinationPort);
+  }
+
+  equals(other: Tuple): boolean {
+    return (
+      this.source === other.source &&
+      this.destination === other.destination &&
+      this.sourcePort === other.sourcePort &&
+      this.destinationPort === other.destinationPort &&
+      this.protocol === other.protocol
+    );
+  }
+}
+
+export type Direction = "original" | "reply";
+
+/** A tracked flow (`struct nf_conn`). The booleans are the bits of `ct->status`. */
+export class Connection {
+  readonly original = new Tuple();
+  readonly reply = new Tuple();
+  /** Its two places in the table. */
+  readonly originalLink = new TupleLink(this, this.original, 0);
+  readonly replyLink = new TupleLink(this, this.reply, 1);
+
+  seenReply = false;
+  assured = false;
+  confirmed = false;
+  dying = false;
+  expected = false;
+  sourceNat = false;
+  destinationNat = false;
+  sourceNatDone = false;
+  destinationNatDone = false;
+  natClash = false;
+
+  /** What changed since listeners heard last (`IPCT_*`). */
+  readonly news = { reply: false, assured: false, state: false, mark: false, shrink: false };
+
+  /** `connmark`. */
+  mark = 0;
+  zone = 0;
+  /** Virtual nanoseconds at which it ends; before confirmation, the length of its life. */
+  expires = 0;
+  /** When it was created, virtual nanoseconds. */
+  readonly created: number;
+  /** Original, reply. */
+  readonly packets = [0, 0];
+  readonly bytes = [0, 0];
+  /** The device whose address MASQUERADE took; 0 for none. */
+  masqueradeDevice = 0;
+  /** The state of TCP flows; null for others. */
+  tcp: TcpTracking | null = null;
+  /** For an entry that belongs to another, such as an FTP data flow. */
+  master: Connection | null = null;
+
+  constructor(
+    /** Unique in its namespace, from 1. */
+    readonly id: number,
+    now: number,
+  ) {
+    this.created = now;
+  }
+}

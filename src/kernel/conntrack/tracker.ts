@@ -1,0 +1,363 @@
+import type { Device } from "../../link/device.ts";
+import { type ConnectionState, NETWORK, type Packet } from "../../packet/packet.ts";
+import { STEP, WORDS } from "../../trace/step.ts";
+import * as icmp from "../../wire/icmp.ts";
+import * as ipv4 from "../../wire/ipv4.ts";
+import * as tcp from "../../wire/tcp.ts";
+import * as udp from "../../wire/udp.ts";
+import type { Namespace } from "../namespace.ts";
+import { type HookUser, PRIORITY } from "../netfilter/netfilter.ts";
+import type { Hook, Verdict } from "../netfilter/rule.ts";
+import { Connection, Tuple } from "./connection.ts";
+import { ConnectionTable, type TupleLink } from "./table.ts";
+import { validFlags } from "./tcp-state.ts";
+import { startTcp, type TcpOutcome, trackTcp } from "./tcp-tracker.ts";
+import { invertTuple, readTuple } from "./tuple.ts";
+
+/** What `conntrack -E` prints. */
+export type ConnectionEvent = "NEW" | "UPDATE" | "DESTROY";
+/** Connections looked at for having ended, each time a new one is confirmed. */
+const SWEEP = 4;
+const LAST_ICMP_TYPE = 18;
+const SECOND = 1e9;
+/** A UDP flow is a stream once it has lasted this long. */
+const STREAM_AGE = 2 * SECOND;
+
+const STATES: readonly ConnectionState[] = WORDS.connectionState;
+const CHANGES: readonly string[] = WORDS.connectionChange;
+
+/** `ct->proto` of an ICMP message that may open a flow. */
+const opensFlow = (type: number): boolean =>
+  type === icmp.ECHO_REQUEST ||
+  type === icmp.TIMESTAMP_REQUEST ||
+  type === icmp.INFO_REQUEST ||
+  type === icmp.ADDRESS_REQUEST;
+
+/** Connection tracking of one namespace. On only while a rule needs it. */
+export class Tracker {
+  readonly table = new ConnectionTable();
+  /** Hears of every change, as `conntrack -E` does; null while nobody listens. */
+  listener: ((event: ConnectionEvent, connection: Connection) => void) | null = null;
+  private enabled = false;
+  private lastId = 0;
+  private readonly tuple = new Tuple();
+  private readonly inverse = new Tuple();
+  private readonly segment: { view: DataView; at: number; bytes: number };
+  private sweeping: IterableIterator<Connection> | null = null;
+
+  constructor(private readonly net: Namespace) {
+    this.segment = { view: new DataView(new ArrayBuffer(0)), at: 0, bytes: 0 };
+  }
+
+  /** Entries outlive the last rule that needed them; they are just no longer looked at. */
+  enable(on: boolean): void {
+    this.enabled = on;
+  }
+
+  get active(): boolean {
+    return this.enabled;
+  }
+
+  users(hook: Hook): HookUser[] {
+    const { net } = this;
+    if (hook === "prerouting" || hook === "output") {
+      return [
+        { priority: PRIORITY.defrag, run: (packet, input) => this.gather(packet, input, hook) },
+        { priority: PRIORITY.conntrack, run: (packet) => this.track(packet, hook) },
+      ];
+    }
+    if (hook === "forward") return [];
+    return [
+      {
+        priority: PRIORITY.confirm,
+        run: (packet) => (packet.connection === null ? "ACCEPT" : net.tracker.confirm(packet)),
+      },
+    ];
+  }
+
+  /** `ipv4_conntrack_defrag()`. */
+  private gather(packet: Packet, input: Device | null, hook: Hook): Verdict {
+    if (!ipv4.isFragment(packet.view, NETWORK) || packet.connectionState === "UNTRACKED") return "ACCEPT";
+    const device = input === null ? null : (this.net.inDevices.get(input.index) ?? null);
+    const user = hook === "output" ? "conntrack out" : packet.bridgeIn !== 0 ? "bridge" : "conntrack in";
+    return this.net.reassembly.add(packet, device, user) ? "ACCEPT" : "STOLEN";
+  }
+
+  /** `nf_conntrack_in()`. Never drops what it does not understand: that is INVALID, for rules to judge. */
+  track(packet: Packet, hook: Hook): Verdict {
+    if (packet.connection !== null || packet.connectionState === "UNTRACKED") return "ACCEPT";
+    const { view } = packet;
+    const at = NETWORK + ipv4.headerLength(view, NETWORK);
+    packet.connectionState = "INVALID";
+    if (!readTuple(view, NETWORK, packet.end, this.tuple)) return this.seen(packet, null);
+    const { protocol } = this.tuple;
+    const verify = hook === "prerouting" && this.net.sysctls.get("net.netfilter.nf_conntrack_checksum") !== 0;
+    if (protocol === ipv4.PROTOCOL_ICMP) {
+      const length = packet.end - at;
+      const type = icmp.type(view, at);
+      if ((verify && !icmp.isValid(view, at, length)) || type > LAST_ICMP_TYPE) return this.seen(packet, null);
+      if (icmp.isError(type)) return this.relate(packet, at);
+    } else if (!this.sane(packet, at, protocol, verify)) return this.seen(packet, null);
+    return this.resolve(packet, at, protocol);
+  }
+
+  /** `tcp_error()`, `udp_error()`: false for a datagram that no flow can own. */
+  private sane(packet: Packet, at: number, protocol: number, verify: boolean): boolean {
+    const { view } = packet;
+    const bytes = packet.end - at;
+    const source = ipv4.source(view, NETWORK);
+    const destination = ipv4.destination(view, NETWORK);
+    if (protocol === ipv4.PROTOCOL_UDP) {
+      if (bytes < udp.UDP_HEADER) return false;
+      const length = udp.length(view, at);
+      if (length < udp.UDP_HEADER || length > bytes) return false;
+      return !verify || udp.isValid(view, at, bytes, source, destination);
+    }
+    if (protocol !== ipv4.PROTOCOL_TCP) return true;
+    if (bytes < tcp.TCP_HEADER) return false;
+    const header = tcp.headerLength(view, at);
+    if (header < tcp.TCP_HEADER || header > bytes) return false;
+    if (verify && !tcp.isValid(view, at, bytes, source, destination)) return false;
+    return validFlags(tcp.flags(view, at));
+  }
+
+  /** `nf_conntrack_inet_error()`: an ICMP error belongs to the flow that it quotes. */
+  private relate(packet: Packet, at: number): Verdict {
+    const { view } = packet;
+    if (!readTuple(view, at + icmp.ICMP_HEADER, packet.end, this.tuple)) return this.seen(packet, null);
+    if (!invertTuple(this.tuple, this.inverse)) return this.seen(packet, null);
+    const link = this.lookup(this.inverse);
+    if (link === null || link.tuple.destination !== ipv4.destination(view, NETWORK)) return this.seen(packet, null);
+    packet.connection = link.connection;
+    packet.connectionState = link.direction === 1 ? "RELATED_REPLY" : "RELATED";
+    return this.seen(packet, link.connection);
+  }
+
+  /** `resolve_normal_ct()` and the protocol's own view of the packet. */
+  private resolve(packet: Packet, at: number, protocol: number): Verdict {
+    for (;;) {
+      const link = this.lookup(this.tuple);
+      const direction = link === null ? 0 : link.direction;
+      const connection = link === null ? this.create(packet, at, protocol) : link.connection;
+      if (connection === null) return this.seen(packet, null);
+      if (connection === "full") return "DROP";
+      const outcome = this.advance(packet, connection, direction, at, protocol);
+      if (outcome === "again") continue;
+      if (outcome === "invalid") return this.seen(packet, null);
+      packet.connection = connection;
+      packet.connectionState =
+        direction === 1
+          ? "ESTABLISHED_REPLY"
+          : connection.seenReply
+            ? "ESTABLISHED"
+            : connection.expected
+              ? "RELATED"
+              : "NEW";
+      if (direction === 1 && !connection.seenReply) {
+        connection.seenReply = true;
+        connection.news.reply = true;
+      }
+      return this.seen(packet, connection);
+    }
+  }
+
+  /** `init_conntrack()`: null when nothing may start with this packet. */
+  private create(packet: Packet, at: number, protocol: number): Connection | "full" | null {
+    if (!invertTuple(this.tuple, this.inverse)) return null;
+    const { net } = this;
+    if (this.table.size >= net.sysctls.get("net.netfilter.nf_conntrack_max") && !this.makeRoom()) return "full";
+    const connection = new Connection(++this.lastId, net.fabric.scheduler.now);
+    connection.original.copy(this.tuple);
+    connection.reply.copy(this.inverse);
+    if (protocol === ipv4.PROTOCOL_TCP) {
+      connection.tcp = startTcp(this.segmentOf(packet, at), net.sysctls);
+      if (connection.tcp === null) return null;
+    } else if (protocol === ipv4.PROTOCOL_ICMP && !opensFlow(icmp.type(packet.view, at))) return null;
+    return connection;
+  }
+
+  private segmentOf(packet: Packet, at: number) {
+    const { segment } = this;
+    segment.view = packet.view;
+    segment.at = at;
+    segment.bytes = packet.end - at;
+    return segment;
+  }
+
+  /** `nf_conntrack_handle_packet()`. */
+  private advance(
+    packet: Packet,
+    connection: Connection,
+    direction: 0 | 1,
+    at: number,
+    protocol: number,
+  ): "ok" | "invalid" | "again" {
+    const { sysctls } = this.net;
+    if (protocol === ipv4.PROTOCOL_TCP) return this.advanceTcp(packet, connection, direction, at);
+    if (protocol === ipv4.PROTOCOL_UDP) this.advanceUdp(packet, connection, direction);
+    else if (protocol === ipv4.PROTOCOL_ICMP)
+      this.refresh(packet, connection, direction, sysctls.get("net.netfilter.nf_conntrack_icmp_timeout"));
+    else if (protocol === 47) {
+      const key = connection.seenReply
+        ? "net.netfilter.nf_conntrack_gre_timeout_stream"
+        : "net.netfilter.nf_conntrack_gre_timeout";
+      this.refresh(packet, connection, direction, sysctls.get(key));
+    } else this.refresh(packet, connection, direction, sysctls.get("net.netfilter.nf_conntrack_generic_timeout"));
+    return "ok";
+  }
+
+  private advanceTcp(packet: Packet, connection: Connection, direction: 0 | 1, at: number): "ok" | "invalid" | "again" {
+    const outcome: TcpOutcome = trackTcp(connection, direction, this.segmentOf(packet, at), this.net.sysctls);
+    switch (outcome.kind) {
+      case "refresh":
+        this.refresh(packet, connection, direction, outcome.seconds);
+        return "ok";
+      case "keep":
+        return "ok";
+      case "kill":
+        this.account(packet, connection, direction);
+        this.destroy(connection);
+        return "ok";
+      case "reopen":
+        this.destroy(connection);
+        return "again";
+      case "invalid":
+        if (connection.news.shrink) this.shrink(connection);
+        return "invalid";
+    }
+  }
+
+  private shrink(connection: Connection): void {
+    connection.news.shrink = false;
+    const limit = this.net.sysctls.get("net.netfilter.nf_conntrack_tcp_timeout_unacknowledged") * SECOND;
+    const left = connection.expires - this.net.fabric.scheduler.now;
+    if (left >= 120 * SECOND && left > limit) connection.expires = this.net.fabric.scheduler.now + limit;
+  }
+
+  private advanceUdp(packet: Packet, connection: Connection, direction: 0 | 1): void {
+    const { sysctls } = this.net;
+    let seconds = sysctls.get("net.netfilter.nf_conntrack_udp_timeout");
+    if (connection.seenReply) {
+      const stream = this.net.fabric.scheduler.now > connection.created + STREAM_AGE;
+      if (stream) seconds = sysctls.get("net.netfilter.nf_conntrack_udp_timeout_stream");
+      if (stream && !connection.assured && !connection.natClash) {
+        connection.assured = true;
+        connection.news.assured = true;
+      }
+    }
+    this.refresh(packet, connection, direction, seconds);
+  }
+
+  /** `__nf_ct_refresh_acct()`. */
+  private refresh(packet: Packet, connection: Connection, direction: 0 | 1, seconds: number): void {
+    connection.expires = seconds * SECOND + (connection.confirmed ? this.net.fabric.scheduler.now : 0);
+    this.account(packet, connection, direction);
+  }
+
+  private account(packet: Packet, connection: Connection, direction: 0 | 1): void {
+    connection.packets[direction]!++;
+    connection.bytes[direction]! += packet.end - NETWORK;
+  }
+
+  private seen(packet: Packet, connection: Connection | null): "ACCEPT" {
+    this.record("find", packet, connection);
+    return "ACCEPT";
+  }
+
+  private record(change: string, packet: Packet | null, connection: Connection | null): void {
+    const { trace } = this.net.fabric;
+    if (trace === null) return;
+    const state = packet === null ? 0 : STATES.indexOf(packet.connectionState);
+    const number = CHANGES.indexOf(change);
+    trace.step(STEP.conntrack, packet?.id ?? 0, this.net.place, number, state, connection?.id ?? 0);
+  }
+
+  /** The live entry of a tuple; one that has run out ends here. */
+  lookup(tuple: Tuple): TupleLink | null {
+    const link = this.table.find(tuple);
+    if (link === null || link.connection.expires > this.net.fabric.scheduler.now) return link;
+    this.destroy(link.connection);
+    return null;
+  }
+
+  /** `nf_confirm()`: the packet leaves, so its flow is real. */
+  confirm(packet: Packet): Verdict {
+    const connection = packet.connection as Connection;
+    if (!connection.confirmed) {
+      if (
+        packet.connectionState === "RELATED_REPLY" ||
+        packet.connectionState === "ESTABLISHED_REPLY" ||
+        connection.dying
+      )
+        return "ACCEPT";
+      if (this.lookup(connection.original) !== null || this.lookup(connection.reply) !== null) return "DROP";
+      this.sweep();
+      connection.confirmed = true;
+      connection.expires += this.net.fabric.scheduler.now;
+      this.table.insert(connection);
+      this.net.nat.remember(connection);
+      this.record("confirm", packet, connection);
+      this.forgetNews(connection);
+      this.listener?.("NEW", connection);
+      return "ACCEPT";
+    }
+    const { news } = connection;
+    if (this.listener !== null && !connection.dying && (news.reply || news.assured || news.state || news.mark)) {
+      this.forgetNews(connection);
+      this.listener("UPDATE", connection);
+    }
+    return "ACCEPT";
+  }
+
+  private forgetNews({ news }: Connection): void {
+    news.reply = news.assured = news.state = news.mark = false;
+  }
+
+  /** `nf_ct_delete()`. */
+  destroy(connection: Connection): void {
+    if (connection.dying) return;
+    connection.dying = true;
+    if (!connection.confirmed) return;
+    this.table.remove(connection);
+    this.net.nat.forget(connection);
+    this.record("destroy", null, connection);
+    this.listener?.("DESTROY", connection);
+  }
+
+  /** Ends what has run out. */
+  collect(): void {
+    const now = this.net.fabric.scheduler.now;
+    for (const connection of [...this.table]) if (connection.expires <= now) this.destroy(connection);
+  }
+
+  /** `conntrack -F`. */
+  flush(): void {
+    for (const connection of [...this.table]) this.destroy(connection);
+  }
+
+  /** A few entries at a time, so that a table that only grows still forgets. */
+  private sweep(): void {
+    const now = this.net.fabric.scheduler.now;
+    for (let i = 0; i < SWEEP; i++) {
+      this.sweeping ??= this.table[Symbol.iterator]();
+      const { done, value } = this.sweeping.next();
+      if (done === true) {
+        this.sweeping = null;
+        return;
+      }
+      if (value.expires <= now) this.destroy(value);
+    }
+  }
+
+  /** `early_drop()`: a full table gives up a flow that was never assured. */
+  private makeRoom(): boolean {
+    this.collect();
+    if (this.table.size < this.net.sysctls.get("net.netfilter.nf_conntrack_max")) return true;
+    for (const connection of this.table)
+      if (!connection.assured) {
+        this.destroy(connection);
+        return true;
+      }
+    return false;
+  }
+}

@@ -1,0 +1,43 @@
+import { NETWORK, type Packet } from "../packet/packet.ts";
+import { STEP } from "../trace/step.ts";
+import * as icmp from "../wire/icmp.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import type { Route } from "./fib.ts";
+import type { InDevice } from "./in-device.ts";
+import { output } from "./ip-output.ts";
+import { sendRedirect } from "./redirect.ts";
+
+/** `ip_forward()`: TTL, MTU and redirect are decided before the FORWARD hook. Takes ownership. */
+export function forward(packet: Packet, from: InDevice): void {
+  const { net } = from;
+  const { view } = packet;
+  const route = packet.route as Route;
+  const to = route.device!;
+  if (!from.forwarding) {
+    net.fabric.drop(packet, from.device.place, "FORWARDING_DISABLED");
+    return;
+  }
+  const ttl = ipv4.ttl(view, NETWORK);
+  if (ttl <= 1) {
+    net.sendIcmpError(packet, icmp.TIME_EXCEEDED, 0, 0);
+    net.fabric.drop(packet, from.device.place, "TTL_EXPIRED");
+    return;
+  }
+  const mtu = net.forwardMtu(packet, route);
+  if (exceeds(packet, mtu)) {
+    net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, mtu);
+    net.fabric.drop(packet, from.device.place, "PKT_TOO_BIG");
+    return;
+  }
+  ipv4.setTtl(view, NETWORK, ttl - 1);
+  if (net.fabric.trace !== null) net.fabric.trace.step(STEP.set, packet.id, net.place, 0, ttl, ttl - 1);
+  if (packet.redirect) sendRedirect(packet, from, packet.gateway);
+  if (!net.netfilter.forward.run(packet, from.device, to.device)) return;
+  output(packet, net, from.device);
+}
+
+/** `ip_exceeds_mtu()`. */
+function exceeds(packet: Packet, mtu: number): boolean {
+  if (packet.end - NETWORK <= mtu || !ipv4.dontFragment(packet.view, NETWORK)) return false;
+  return packet.fragmentMax > mtu || packet.fragmentMax === 0;
+}

@@ -1,0 +1,87 @@
+import { NETWORK, type Packet } from "../packet/packet.ts";
+import * as icmp from "../wire/icmp.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import type { Route } from "./fib.ts";
+import type { InDevice } from "./in-device.ts";
+import { forward } from "./ip-forward.ts";
+import { checkOptions } from "./ip-options.ts";
+import { localDeliver } from "./local-delivery.ts";
+import { isRefusal, routeInput } from "./route.ts";
+
+/** `ip_rcv_core()`: false when the packet was dropped. Trims what Ethernet padded. */
+export function checkHeader(packet: Packet, device: InDevice): boolean {
+  const { net } = device;
+  if (packet.type === "otherhost") {
+    net.fabric.drop(packet, device.device.place, "OTHERHOST");
+    return false;
+  }
+  const bad = ipv4.check(packet.view, NETWORK, packet.end);
+  if (bad !== null) {
+    net.fabric.drop(packet, device.device.place, bad);
+    return false;
+  }
+  packet.end = NETWORK + ipv4.totalLength(packet.view, NETWORK);
+  return true;
+}
+
+/** `ip_rcv()`: an IPv4 packet has arrived. Takes ownership. */
+export function ipReceive(packet: Packet, device: InDevice): void {
+  if (!checkHeader(packet, device)) return;
+  const { netfilter } = device.net;
+  // ip_sabotage_in(): the bridge has run PREROUTING for this one.
+  if (packet.bridgePrerouted) packet.bridgePrerouted = false;
+  else if (!netfilter.prerouting.run(packet, device.device, null)) return;
+  finish(packet, device);
+}
+
+/** `ip_rcv_finish()`: options, routing, then up or on. Takes ownership. */
+function finish(packet: Packet, device: InDevice): void {
+  const { net } = device;
+  // What comes over lo has its route already.
+  if (packet.route === null) {
+    const reason = routeInput(packet, device);
+    if (reason !== null) {
+      net.fabric.drop(packet, device.device.place, reason);
+      return;
+    }
+  }
+  if (ipv4.headerLength(packet.view, NETWORK) > ipv4.IPV4_HEADER && !checkOptions(packet, device)) return;
+  const route = packet.route as Route;
+  if (route.type === "unicast") {
+    if (packet.type === "host") forward(packet, device);
+    else net.fabric.drop(packet, device.device.place, groupReason(packet));
+  } else if (route.type === "local" || route.type === "broadcast") localDeliver(packet, device);
+  else refuse(packet, device, route);
+}
+
+const groupReason = (packet: Packet) => (packet.type === "otherhost" ? "OTHERHOST" : "UNICAST_IN_L2_MULTICAST");
+
+/** `ip_error()`: routing refuses; the sender may hear why. Takes ownership. */
+function refuse(packet: Packet, device: InDevice, route: Route): void {
+  const { net } = device;
+  const { place } = device.device;
+  if (!device.forwarding) {
+    net.fabric.drop(packet, place, "FORWARDING_DISABLED");
+    return;
+  }
+  if (!isRefusal(route)) {
+    net.fabric.drop(packet, place, "IP_INNOROUTES");
+    return;
+  }
+  switch (route.type) {
+    case "no route":
+      net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.NET_UNREACHABLE, 0);
+      net.fabric.drop(packet, place, "IP_INNOROUTES");
+      return;
+    case "unreachable":
+      net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
+      net.fabric.drop(packet, place, "IP_INADDRERRORS");
+      return;
+    case "prohibit":
+      net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.ADMIN_PROHIBITED, 0);
+      net.fabric.drop(packet, place, "PROHIBITED");
+      return;
+    default:
+      net.fabric.drop(packet, place, "BLACKHOLE");
+  }
+}

@@ -1,0 +1,62 @@
+import type { Device } from "../link/device.ts";
+import { NETWORK, type Packet } from "../packet/packet.ts";
+import * as icmp from "../wire/icmp.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import type { Route } from "./fib.ts";
+import { fragment } from "./fragment.ts";
+import type { InDevice } from "./in-device.ts";
+import type { Namespace } from "./namespace.ts";
+import { neighbourOf } from "./neighbour.ts";
+import type { Errno } from "./protocol.ts";
+
+/** The device a routed packet leaves by; local destinations go over lo. */
+export function outDevice(net: Namespace, route: Route): InDevice {
+  return route.type === "local" ? net.loopback : (route.device ?? net.loopback);
+}
+
+/** `ip_local_out()`: a packet of our own, routed and complete. Takes ownership. */
+export function localOut(packet: Packet, net: Namespace): Errno | null {
+  if (!net.netfilter.output.run(packet, null, outDevice(net, packet.route as Route).device)) return "EPERM";
+  return output(packet, net, null);
+}
+
+/** `ip_output()`, `ip_mc_output()`: POSTROUTING, then out. `from` is where it came in, null for our own. Takes ownership. */
+export function output(packet: Packet, net: Namespace, from: Device | null): Errno | null {
+  const route = packet.route as Route;
+  const to = outDevice(net, route);
+  if (route.type === "broadcast" && !to.isLoopback) loopBack(packet, net, to);
+  if (!net.netfilter.postrouting.run(packet, from, to.device)) return "EPERM";
+  // A hook may have routed it elsewhere.
+  return finishOutput(packet, net, outDevice(net, packet.route as Route));
+}
+
+/** A broadcast of our own is for us, too (`dev_loopback_xmit()`). Borrows. */
+function loopBack(packet: Packet, net: Namespace, to: InDevice): void {
+  const copy = net.fabric.clone(packet, to.device.place);
+  if (!net.netfilter.postrouting.run(copy, null, to.device)) return;
+  copy.type = "host";
+  net.fabric.scheduler.defer(to, copy);
+}
+
+/** `ip_finish_output()`: fragments what is too long. Takes ownership. */
+function finishOutput(packet: Packet, net: Namespace, to: InDevice): Errno | null {
+  const mtu = net.outputMtu(packet, to);
+  if (packet.end - NETWORK <= mtu && packet.fragmentMax === 0) return emit(packet, to);
+  const keeps = ipv4.dontFragment(packet.view, NETWORK);
+  if (keeps && (packet.fragmentMax === 0 || packet.fragmentMax > mtu)) {
+    net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, mtu);
+    net.fabric.drop(packet, to.device.place, "PKT_TOO_BIG");
+    return "EMSGSIZE";
+  }
+  let error: Errno | null = null;
+  fragment(packet, net, packet.fragmentMax === 0 ? mtu : Math.min(mtu, packet.fragmentMax), (piece) => {
+    error = emit(piece, to) ?? error;
+  });
+  return error;
+}
+
+/** `ip_finish_output2()`. Takes ownership. */
+function emit(packet: Packet, to: InDevice): Errno | null {
+  const nextHop = packet.gateway !== 0 ? packet.gateway : ipv4.destination(packet.view, NETWORK);
+  return neighbourOf(to, nextHop).output(packet);
+}

@@ -1,0 +1,27 @@
+import { NETWORK, type Packet } from "../packet/packet.ts";
+import * as icmp from "../wire/icmp.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import { icmpReceive } from "./icmp.ts";
+import type { InDevice } from "./in-device.ts";
+import { sendReset } from "./tcp-reset.ts";
+
+/** `ip_local_deliver()`: gathers fragments, asks INPUT, then hands over to the transport. Takes ownership. */
+export function localDeliver(packet: Packet, device: InDevice): void {
+  const { net } = device;
+  if (ipv4.isFragment(packet.view, NETWORK) && !net.reassembly.add(packet, device, "local")) return;
+  if (!net.netfilter.input.run(packet, device.device, null)) return;
+  const { view } = packet;
+  const at = NETWORK + ipv4.headerLength(view, NETWORK);
+  const protocol = ipv4.protocol(view, NETWORK);
+  if (protocol === ipv4.PROTOCOL_ICMP) {
+    icmpReceive(net, packet, at);
+    return;
+  }
+  const transport = net.transport(protocol);
+  if (transport !== null) transport.receive(packet, at);
+  else if (protocol === ipv4.PROTOCOL_TCP) sendReset(net, packet, at);
+  else {
+    net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE, 0);
+    net.fabric.drop(packet, net.place, "IP_NOPROTO");
+  }
+}

@@ -1,0 +1,501 @@
+import { Bridge } from "../link/bridge.ts";
+import type { Device, DeviceWatcher } from "../link/device.ts";
+import type { Fabric } from "../link/fabric.ts";
+import { Loopback } from "../link/loopback.ts";
+import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
+import type { Random } from "../sim/random.ts";
+import type { DropReason } from "../trace/reason.ts";
+import { STEP, WORDS } from "../trace/step.ts";
+import { maskOf } from "../wire/address.ts";
+import * as ethernet from "../wire/ethernet.ts";
+import * as icmp from "../wire/icmp.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import * as tcp from "../wire/tcp.ts";
+import { arpReceive, arpSolicit } from "./arp.ts";
+import { BridgeNetfilter } from "./bridge-netfilter.ts";
+import { Tracker } from "./conntrack/tracker.ts";
+import { Fib, Route, type RouteType, TABLE_LOCAL } from "./fib.ts";
+import { IcmpLimits, sendError } from "./icmp.ts";
+import { InDevice, InterfaceAddress, type Scope } from "./in-device.ts";
+import { ipReceive } from "./ip-input.ts";
+import { localOut, outDevice } from "./ip-output.ts";
+import { Nat } from "./nat/nat.ts";
+import { type Neighbour, neighbourOf } from "./neighbour.ts";
+import type { IpSet } from "./netfilter/ipset.ts";
+import { Netfilter } from "./netfilter/netfilter.ts";
+import type { Hook } from "./netfilter/rule.ts";
+import type { Datagram, Destination, Errno, IcmpError, NetworkStack, OutputPath, Transport } from "./protocol.ts";
+import { type DefragUser, Reassembly } from "./reassembly.ts";
+import type { RedirectPeer } from "./redirect.ts";
+import { type RouteException, routeInput, routeOutput } from "./route.ts";
+import { Sysctls } from "./sysctl.ts";
+import { resetFields, segmentProblem } from "./tcp-reset.ts";
+
+export type AddressType =
+  | "UNSPEC"
+  | "UNICAST"
+  | "LOCAL"
+  | "BROADCAST"
+  | "ANYCAST"
+  | "MULTICAST"
+  | "BLACKHOLE"
+  | "UNREACHABLE"
+  | "PROHIBIT";
+
+const ADDRESS_TYPES: Partial<Record<RouteType, AddressType>> = {
+  local: "LOCAL",
+  broadcast: "BROADCAST",
+  multicast: "MULTICAST",
+  blackhole: "BLACKHOLE",
+  unreachable: "UNREACHABLE",
+  prohibit: "PROHIBIT",
+};
+
+const ROUTE_TYPES: readonly string[] = WORDS.routeType;
+
+/** One network namespace (`struct net`): devices, addresses, routes, neighbours, rules, flows. */
+export class Namespace implements NetworkStack, DeviceWatcher {
+  readonly place: number;
+  readonly random: Random;
+  readonly sysctls = new Sysctls();
+  /** By device index. */
+  readonly inDevices = new Map<number, InDevice>();
+  /** Own addresses and the device each is on. */
+  readonly addresses = new Map<number, InDevice>();
+  readonly fib = new Fib();
+  readonly tracker: Tracker;
+  readonly nat: Nat;
+  readonly netfilter: Netfilter;
+  readonly reassembly: Reassembly;
+  readonly icmpLimits: IcmpLimits;
+  readonly redirectPeers = new Map<number, RedirectPeer>();
+  sets = new Map<string, IpSet>();
+  readonly loopback: InDevice;
+  private readonly byName = new Map<string, Device>();
+  private readonly transports = new Map<number, Transport>();
+  private readonly exceptions = new Map<number, RouteException>();
+  private readonly bridgeNetfilter = new BridgeNetfilter(this);
+  private identification: number;
+
+  constructor(
+    readonly fabric: Fabric,
+    readonly name: string,
+  ) {
+    this.place = fabric.names.add({ kind: "namespace", namespace: name });
+    this.random = fabric.random.fork(`namespace/${name}`);
+    this.identification = this.random.below(65_536);
+    this.tracker = new Tracker(this);
+    this.nat = new Nat(this);
+    this.netfilter = new Netfilter(this);
+    this.reassembly = new Reassembly(this);
+    this.icmpLimits = new IcmpLimits(this);
+    this.sysctls.onChange = () => this.refresh();
+    this.loopback = this.addDevice(new Loopback(fabric, name));
+    this.loopback.device.setUp(true);
+    this.addAddress(this.loopback, 0x7f000001, 8, "host");
+  }
+
+  private refresh(): void {
+    for (const device of this.inDevices.values()) device.refresh();
+  }
+
+  // Devices and addresses.
+
+  /** The device's frames arrive here unless a bridge takes them first. */
+  addDevice(device: Device): InDevice {
+    const inDevice = new InDevice(this, device);
+    this.inDevices.set(device.index, inDevice);
+    this.byName.set(device.name, device);
+    this.sysctls.addDevice(device.name);
+    inDevice.refresh();
+    device.receiver ??= inDevice;
+    device.watchers.push(this);
+    if (device instanceof Bridge) device.filter = this.bridgeNetfilter;
+    return inDevice;
+  }
+
+  device(name: string): Device | null {
+    return this.byName.get(name) ?? null;
+  }
+
+  deviceByIndex(index: number): Device | null {
+    return this.inDevices.get(index)?.device ?? null;
+  }
+
+  inDevice(name: string): InDevice | null {
+    const device = this.byName.get(name);
+    return device === undefined ? null : this.inDevices.get(device.index)!;
+  }
+
+  /** `ip addr add`: the address, and the routes that come with it while the device is up. */
+  addAddress(device: InDevice, address: number, length: number, scope: Scope = "global"): void {
+    const added = new InterfaceAddress(address, length, scope);
+    added.secondary = device.addresses.some((other) => other.length === length && other.contains(address));
+    device.addresses.push(added);
+    this.addresses.set(address, device);
+    this.fib.add(
+      new Route({
+        type: "local",
+        destination: address,
+        length: 32,
+        device,
+        source: address,
+        table: TABLE_LOCAL,
+        kernel: true,
+      }),
+    );
+    if (device.device.up) this.connect(device, added);
+  }
+
+  /** `fib_add_ifaddr()`: the subnet and its broadcast address. */
+  private connect(device: InDevice, { address, length, secondary }: InterfaceAddress): void {
+    const source = address;
+    const prefix = address & maskOf(length);
+    if (length === 32 || secondary) return;
+    const table = device.isLoopback ? TABLE_LOCAL : undefined;
+    const type = device.isLoopback ? "local" : "unicast";
+    this.fib.add(
+      new Route({
+        type,
+        destination: prefix,
+        length,
+        device,
+        source,
+        kernel: true,
+        ...(table === undefined ? {} : { table }),
+      }),
+    );
+    if (length >= 31) return;
+    const broadcast = prefix | ~maskOf(length);
+    this.fib.add(
+      new Route({
+        type: "broadcast",
+        destination: broadcast,
+        length: 32,
+        device,
+        source,
+        table: TABLE_LOCAL,
+        scope: "link",
+        kernel: true,
+      }),
+    );
+  }
+
+  /** `fib_netdev_event()`, `arp_ifdown()`, `masq_device_event()`. */
+  deviceChanged(device: Device): void {
+    const inDevice = this.inDevices.get(device.index);
+    if (inDevice === undefined) return;
+    if (device.up) {
+      for (const address of inDevice.addresses) this.connect(inDevice, address);
+      return;
+    }
+    this.fib.remove((route) => route.device === inDevice && route.type !== "local");
+    for (const neighbour of inDevice.neighbours.values()) neighbour.forget();
+    inDevice.neighbours.clear();
+    this.nat.deviceGone(device);
+  }
+
+  /** `inet_addr_type()`: what this address is to us; with a device, to that device alone. */
+  addressType(address: number, device: Device | null): AddressType {
+    if (address >>> 24 === 0 || address === -1) return "BROADCAST";
+    if (address >>> 28 === 14) return "MULTICAST";
+    const route = this.fib.lookupLocal(address);
+    if (route === null || (device !== null && route.device?.device !== device)) return "UNICAST";
+    return ADDRESS_TYPES[route.type] ?? "UNICAST";
+  }
+
+  isLocal(address: number): boolean {
+    return this.addressType(address, null) === "LOCAL";
+  }
+
+  /** The first address of a device; 0 for none. */
+  primaryAddress(device: Device): number {
+    return this.inDevices.get(device.index)?.addresses[0]?.address ?? 0;
+  }
+
+  /** What MASQUERADE takes: the address that `out` shows to the next hop. */
+  masqueradeAddress(packet: Packet, out: Device): number {
+    const device = this.inDevices.get(out.index);
+    if (device === undefined) return 0;
+    const nextHop = packet.gateway || ipv4.destination(packet.view, NETWORK);
+    return device.select(nextHop, "global") || device.select(0, "link");
+  }
+
+  // Frames in.
+
+  /** `__netif_receive_skb_core()`: hands a frame to its protocol. Takes ownership. */
+  ingress(packet: Packet, device: InDevice): void {
+    const type = packet.end < NETWORK ? 0 : ethernet.etherType(packet.view, FRAME);
+    if (type === ethernet.ETHERTYPE_IPV4) ipReceive(packet, device);
+    else if (type === ethernet.ETHERTYPE_ARP) arpReceive(packet, device);
+    else this.fabric.drop(packet, device.device.place, "UNHANDLED_PROTO");
+  }
+
+  /** Records what a packet made here looks like; `from` is FRAME with an Ethernet header, NETWORK before it has one. */
+  born(packet: Packet, place: number, from: number): void {
+    const { trace } = this.fabric;
+    if (trace === null) return;
+    trace.step(STEP.born, packet.id, place, 1, packet.parent);
+    if (from === FRAME && ethernet.etherType(packet.view, FRAME) === ethernet.ETHERTYPE_ARP)
+      trace.headers(packet.id, place, packet.view, FRAME, packet.end);
+    else trace.ipv4(packet.id, place, packet.view, NETWORK, packet.end);
+  }
+
+  arpSolicit(neighbour: Neighbour, source: number, unicast: boolean, parent: number): void {
+    arpSolicit(neighbour, source, unicast, parent);
+  }
+
+  // Packets out.
+
+  get localPorts(): readonly [number, number] {
+    return this.sysctls.localPorts;
+  }
+
+  path(destination: Destination): OutputPath {
+    const found = routeOutput(this, destination);
+    if (found.error !== null) return { error: found.error, source: 0, mtu: 0, broadcast: false };
+    const { route, source } = found;
+    const device = outDevice(this, route);
+    const mtu = this.pathMtu(destination.destination, route, device);
+    return { error: null, source, mtu, broadcast: route.type === "broadcast" };
+  }
+
+  send(datagram: Datagram): Errno | null {
+    const found = routeOutput(this, datagram);
+    if (found.error !== null) return found.error;
+    const { route, source, gateway } = found;
+    const length = ipv4.IPV4_HEADER + datagram.length;
+    const packet = this.fabric.generate(ethernet.ETHERNET_HEADER + length, datagram.parent);
+    const { view } = packet;
+    packet.mark = datagram.mark;
+    packet.route = route;
+    packet.gateway = gateway;
+    packet.socket = datagram.socket;
+    ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
+    ipv4.write(view, NETWORK, {
+      source,
+      destination: datagram.destination || source,
+      protocol: datagram.protocol,
+      length,
+      ttl: datagram.ttl || this.sysctls.get("net.ipv4.ip_default_ttl"),
+      tos: datagram.tos,
+      identification: datagram.dontFragment ? 0 : this.nextIdentification(),
+      fragment: datagram.dontFragment ? ipv4.DONT_FRAGMENT : 0,
+    });
+    datagram.write(packet, NETWORK + ipv4.IPV4_HEADER, source);
+    return this.launch(packet);
+  }
+
+  /** `raw_send_hdrinc()`: a packet that brings its own IPv4 header. Zero source, length and id are filled in. */
+  sendRaw(bytes: Uint8Array, destination: number, mark: number): Errno | null {
+    const found = routeOutput(this, { destination, source: 0, tos: 0, mark, device: 0 });
+    if (found.error !== null) return found.error;
+    if (bytes.length < ipv4.IPV4_HEADER) return "EINVAL";
+    if (bytes.length > outDevice(this, found.route).device.mtu) return "EMSGSIZE";
+    if ((bytes[0]! & 15) << 2 > bytes.length) return "EINVAL";
+    const packet = this.fabric.generate(ethernet.ETHERNET_HEADER + bytes.length, 0);
+    packet.bytes.set(bytes, NETWORK);
+    packet.mark = mark;
+    packet.route = found.route;
+    packet.gateway = found.gateway;
+    const { view } = packet;
+    ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
+    if (ipv4.source(view, NETWORK) === 0) view.setInt32(NETWORK + 12, found.source);
+    view.setUint16(NETWORK + 2, bytes.length);
+    if (ipv4.identification(view, NETWORK) === 0) view.setUint16(NETWORK + 4, this.nextIdentification());
+    if (ipv4.headerLength(view, NETWORK) >= ipv4.IPV4_HEADER) ipv4.setChecksum(view, NETWORK);
+    return this.launch(packet);
+  }
+
+  private launch(packet: Packet): Errno | null {
+    this.born(packet, this.place, NETWORK);
+    const route = packet.route as Route;
+    const { trace } = this.fabric;
+    if (trace !== null) {
+      const out = outDevice(this, route).device.place;
+      trace.step(
+        STEP.route,
+        packet.id,
+        this.place,
+        ROUTE_TYPES.indexOf(route.type),
+        packet.gateway,
+        out,
+        route.table,
+        ipv4.source(packet.view, NETWORK),
+      );
+    }
+    return localOut(packet, this);
+  }
+
+  private nextIdentification(): number {
+    this.identification = (this.identification + 1) & 0xffff;
+    return this.identification || this.nextIdentification();
+  }
+
+  /** `ip_route_me_harder()`: routes a packet of our own again after a hook changed it. */
+  rerouteOutput(packet: Packet): boolean {
+    const { view } = packet;
+    const source = ipv4.source(view, NETWORK);
+    const found = routeOutput(this, {
+      destination: ipv4.destination(view, NETWORK),
+      source: this.isLocal(source) ? source : 0,
+      tos: ipv4.tos(view, NETWORK),
+      mark: packet.mark,
+      device: 0,
+    });
+    if (found.error !== null) return false;
+    packet.route = found.route;
+    packet.gateway = found.gateway;
+    return true;
+  }
+
+  // MTU and what was learned of paths.
+
+  /** `ip_dst_mtu_maybe_forward()`. */
+  forwardMtu(packet: Packet, route: Route): number {
+    const device = route.device!.device;
+    if (this.sysctls.get("net.ipv4.ip_forward_use_pmtu") === 0) return route.mtu || device.mtu;
+    return this.pathMtu(ipv4.destination(packet.view, NETWORK), route, route.device!);
+  }
+
+  outputMtu(packet: Packet, to: InDevice): number {
+    if (packet.arrival !== 0 || this.exceptions.size === 0) return (packet.route as Route).mtu || to.device.mtu;
+    return this.pathMtu(ipv4.destination(packet.view, NETWORK), packet.route as Route, to);
+  }
+
+  private pathMtu(destination: number, route: Route, device: InDevice): number {
+    const mtu = route.mtu || device.device.mtu;
+    const known = this.exceptions.get(destination);
+    if (known === undefined || known.mtu === 0 || known.mtuExpires <= this.fabric.scheduler.now) return mtu;
+    return Math.min(mtu, known.mtu);
+  }
+
+  exception(destination: number): RouteException | null {
+    return this.exceptions.size === 0 ? null : (this.exceptions.get(destination) ?? null);
+  }
+
+  /** `__ip_rt_update_pmtu()`, `__ip_do_redirect()`: an ICMP error tells of the path of a packet that we sent. */
+  noteError(packet: Packet, quoted: number, error: IcmpError): void {
+    const destination = ipv4.destination(packet.view, quoted);
+    if (error.type === icmp.UNREACHABLE && error.code === icmp.FRAGMENTATION_NEEDED) {
+      const found = routeOutput(this, { destination, source: 0, tos: 0, mark: 0, device: 0 });
+      if (found.error !== null) return;
+      const current = this.pathMtu(destination, found.route, outDevice(this, found.route));
+      if (error.information >= current || error.information < 68) return;
+      const known = this.exceptionFor(destination);
+      known.mtu = Math.max(error.information, this.sysctls.get("net.ipv4.route.min_pmtu"));
+      known.mtuExpires = this.fabric.scheduler.now + this.sysctls.get("net.ipv4.route.mtu_expires") * 1e9;
+    } else if (error.type === icmp.REDIRECT) this.redirected(packet, destination, error);
+  }
+
+  private redirected(packet: Packet, destination: number, error: IcmpError): void {
+    const arrival = this.inDevices.get(packet.arrival);
+    const better = error.information;
+    const found = routeOutput(this, { destination, source: 0, tos: 0, mark: 0, device: 0 });
+    if (arrival === undefined || found.error !== null || found.route.device !== arrival) return;
+    if (found.gateway !== error.from || better === error.from || !arrival.acceptRedirects) return;
+    if (this.addressType(better, null) !== "UNICAST") return;
+    if (!arrival.sharedMedia && !arrival.onLink(better, error.from)) return;
+    const neighbour = neighbourOf(arrival, better);
+    if (neighbour.valid) this.exceptionFor(destination).gateway = better;
+    else neighbour.solicit();
+  }
+
+  private exceptionFor(destination: number): RouteException {
+    let known = this.exceptions.get(destination);
+    if (known === undefined) this.exceptions.set(destination, (known = { mtu: 0, mtuExpires: 0, gateway: 0 }));
+    return known;
+  }
+
+  // Errors.
+
+  sendIcmpError(packet: Packet, type: number, code: number, information: number): void {
+    sendError(this, packet, type, code, information);
+  }
+
+  /** `ipv4_link_failure()`. Borrows. */
+  linkFailure(packet: Packet): void {
+    sendError(this, packet, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
+  }
+
+  /** `ip_expire()`: time exceeded in reassembly, for a datagram of ours. Borrows the first fragment. */
+  fragmentTimeout(packet: Packet, device: InDevice, user: DefragUser): void {
+    if (packet.route === null && routeInput(packet, device) !== null) return;
+    const route = packet.route as Route | null;
+    if (user !== "local" && route?.type !== "local") return;
+    sendError(this, packet, icmp.TIME_EXCEEDED, 1, 0);
+  }
+
+  /** `nf_send_reset()`: the RST of REJECT, which comes from where the segment was going. Borrows. */
+  sendTcpReset(packet: Packet, _hook: Hook): void {
+    const { view } = packet;
+    const at = NETWORK + ipv4.headerLength(view, NETWORK);
+    if (ipv4.fragmentOffset(view, NETWORK) !== 0 || segmentProblem(packet, at) !== null) return;
+    const route = packet.route as Route | null;
+    if ((tcp.flags(view, at) & tcp.RST) !== 0 || route?.type === "broadcast" || packet.type !== "host") return;
+    const fields = resetFields(view, at, packet.end - at);
+    const source = ipv4.destination(view, NETWORK);
+    const destination = ipv4.source(view, NETWORK);
+    const found = routeOutput(this, {
+      destination,
+      source: this.isLocal(source) ? source : 0,
+      tos: 0,
+      mark: 0,
+      device: 0,
+    });
+    if (found.error !== null) return;
+    const length = ipv4.IPV4_HEADER + tcp.TCP_HEADER;
+    const reset = this.fabric.generate(ethernet.ETHERNET_HEADER + length, packet.id);
+    reset.route = found.route;
+    reset.gateway = found.gateway;
+    reset.connection = packet.connection;
+    if (packet.connection !== null) reset.connectionState = attachedState(packet);
+    ethernet.setEtherType(reset.view, FRAME, ethernet.ETHERTYPE_IPV4);
+    ipv4.write(reset.view, NETWORK, {
+      source,
+      destination,
+      protocol: ipv4.PROTOCOL_TCP,
+      length,
+      ttl: this.sysctls.get("net.ipv4.ip_default_ttl"),
+      fragment: ipv4.DONT_FRAGMENT,
+    });
+    tcp.write(reset.view, NETWORK + ipv4.IPV4_HEADER, fields);
+    tcp.setChecksum(reset.view, NETWORK + ipv4.IPV4_HEADER, tcp.TCP_HEADER, source, destination);
+    this.launch(reset);
+  }
+
+  // Transports.
+
+  register(protocol: number, transport: Transport): void {
+    this.transports.set(protocol, transport);
+  }
+
+  transport(protocol: number): Transport | null {
+    return this.transports.get(protocol) ?? null;
+  }
+
+  /** An echo reply, for the ICMP sockets. Takes ownership. */
+  echoReply(packet: Packet, at: number): void {
+    const sockets = this.transport(ipv4.PROTOCOL_ICMP);
+    if (sockets === null) this.drop(packet, "NO_SOCKET");
+    else sockets.receive(packet, at);
+  }
+
+  portUnreachable(packet: Packet): void {
+    this.sendIcmpError(packet, icmp.UNREACHABLE, icmp.PORT_UNREACHABLE, 0);
+  }
+
+  drop(packet: Packet, reason: DropReason): void {
+    this.fabric.drop(packet, this.place, reason);
+  }
+
+  deliver(packet: Packet, to: string): void {
+    this.fabric.deliver(packet, this.place, to);
+  }
+}
+
+/** `nf_ct_attach()`: an answer made in place belongs to the flow, as RELATED in the other direction. */
+function attachedState(packet: Packet): "RELATED" | "RELATED_REPLY" {
+  const reply = packet.connectionState === "ESTABLISHED_REPLY" || packet.connectionState === "RELATED_REPLY";
+  return reply ? "RELATED" : "RELATED_REPLY";
+}

@@ -1,0 +1,138 @@
+import type { Hook, Match, TableName, Target } from "./rule.ts";
+import { type Token, unexpected } from "./tokenizer.ts";
+
+/** An option that an extension takes. */
+export interface OptionSpec {
+  /** Without the two dashes. */
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  /** How many words follow; 1 without. */
+  readonly values?: 0 | 1 | 2;
+  /** `!` may stand before it. */
+  readonly not?: boolean;
+  /** Options that cannot stand beside it. */
+  readonly excludes?: readonly string[];
+  /** iptables knows it, hopscope refuses it by name. */
+  readonly unmodelled?: boolean;
+}
+
+/** What a rule is, for an extension that must know. */
+export interface RuleScope {
+  readonly table: TableName;
+  /** 0 for any. */
+  readonly protocol: number;
+  readonly notProtocol: boolean;
+}
+
+/** An option as a rule gives it. */
+export interface Given {
+  readonly spec: OptionSpec;
+  readonly token: Token;
+  readonly not: boolean;
+  readonly values: readonly Token[];
+}
+
+/** Where an extension may stand, and the word to complain about. */
+export interface HookLimit {
+  readonly hooks: readonly Hook[];
+  readonly token: Token;
+  readonly expected: string;
+}
+
+/** The options of one extension in one rule. */
+export class Options {
+  private readonly given: Given[] = [];
+  readonly limits: HookLimit[] = [];
+
+  constructor(
+    readonly name: string,
+    private readonly specs: readonly OptionSpec[],
+    /** The word that named the extension. */
+    readonly token: Token,
+    private readonly dash: "m" | "j",
+  ) {}
+
+  /** The options that a word without its dashes can stand for: the exact one, or all that begin with it. */
+  find(word: string): OptionSpec[] {
+    const exact = this.specs.filter((spec) => spec.name === word || spec.aliases?.includes(word));
+    return exact.length > 0 ? exact : this.specs.filter((spec) => begins(spec, word));
+  }
+
+  /** True when `word` is the whole name of an option. */
+  knows(word: string): boolean {
+    return this.specs.some((spec) => spec.name === word || spec.aliases?.includes(word));
+  }
+
+  add(given: Given): void {
+    const { spec, token } = given;
+    if (spec.unmodelled)
+      throw unexpected(token, `an option of ${this.name} that hopscope models; it does not model this one yet`);
+    if (given.not && !spec.not) throw unexpected(token, "an option that can be inverted");
+    for (const other of this.given) {
+      if (other.spec === spec) throw unexpected(token, `--${spec.name} once`);
+      if (spec.excludes?.includes(other.spec.name) || other.spec.excludes?.includes(spec.name))
+        throw unexpected(token, `no --${spec.name} beside --${other.spec.name}`);
+    }
+    this.given.push(given);
+  }
+
+  get(name: string): Given | null {
+    return this.given.find((given) => given.spec.name === name) ?? null;
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== null;
+  }
+
+  /** The value of an option that takes one, or null. */
+  value(name: string): Token | null {
+    return this.get(name)?.values[0] ?? null;
+  }
+
+  need(name: string): Given {
+    const given = this.get(name);
+    if (given === null) throw this.lacks(`--${name}`);
+    return given;
+  }
+
+  /** At least one option must be there. */
+  needAny(what: string): void {
+    if (this.given.length === 0) throw this.lacks(what);
+  }
+
+  lacks(what: string): Error {
+    return unexpected(this.token, `-${this.dash} ${this.name} with ${what}`);
+  }
+
+  /** The extension works in these hooks only. */
+  limit(hooks: readonly Hook[], token = this.token): void {
+    const chains = hooks.map((hook) => hook.toUpperCase()).join(", ");
+    this.limits.push({ hooks, token, expected: `${token.text} only in chains that are reached from ${chains}` });
+  }
+
+  /** The rule must name one of these protocols, without `!`. */
+  needProtocol(scope: RuleScope, protocols: readonly number[], what: string): void {
+    if (scope.notProtocol || !protocols.includes(scope.protocol)) throw unexpected(this.token, what);
+  }
+}
+
+const begins = (spec: OptionSpec, word: string): boolean =>
+  spec.name.startsWith(word) || (spec.aliases?.some((alias) => alias.startsWith(word)) ?? false);
+
+/** What `matches/index.ts` registers. */
+export interface MatchKind {
+  readonly name: string;
+  readonly options: readonly OptionSpec[];
+  parse(options: Options, scope: RuleScope): Match;
+}
+
+/** What `targets/index.ts` registers. */
+export interface TargetKind {
+  readonly name: string;
+  readonly options: readonly OptionSpec[];
+  /** Any, without. */
+  readonly tables?: readonly TableName[];
+  /** Any, without. */
+  readonly hooks?: readonly Hook[];
+  parse(options: Options, scope: RuleScope): Target;
+}

@@ -1,0 +1,143 @@
+import type { Device } from "../../link/device.ts";
+import type { ConnectionState, Packet } from "../../packet/packet.ts";
+import { STEP, WORDS } from "../../trace/step.ts";
+import type { Namespace } from "../namespace.ts";
+import { HOOKS, type Hook, NEEDS_CONNTRACK, type Table, type TableName, type Verdict } from "./rule.ts";
+import { TableWalk } from "./table-walk.ts";
+
+/**
+ * Where the users of a hook stand (`enum nf_ip_hook_priorities`); lower runs first. The security table stands where
+ * iptables-nft puts it, behind source NAT.
+ */
+export const PRIORITY = {
+  defrag: -400,
+  raw: -300,
+  conntrack: -200,
+  mangle: -150,
+  natDestination: -100,
+  filter: 0,
+  natSource: 100,
+  security: 150,
+  confirm: 2_147_483_647,
+};
+
+/** Something that looks at every packet of a hook. STOLEN means that it took the packet. */
+export interface HookUser {
+  readonly priority: number;
+  run(packet: Packet, input: Device | null, output: Device | null): Verdict;
+}
+
+const STATES: readonly ConnectionState[] = WORDS.connectionState;
+
+/** One of the five hooks of a namespace. */
+export class HookPoint {
+  private users: readonly HookUser[] = [];
+  private readonly number: number;
+
+  constructor(
+    private readonly net: Namespace,
+    readonly hook: Hook,
+  ) {
+    this.number = HOOKS.indexOf(hook);
+  }
+
+  use(users: readonly HookUser[]): void {
+    this.users = [...users].sort((a, b) => a.priority - b.priority);
+  }
+
+  /** `nf_hook_slow()`: true when the packet goes on, false when it is gone. Takes ownership when false. */
+  run(packet: Packet, input: Device | null, output: Device | null): boolean {
+    const { trace } = this.net.fabric;
+    if (trace !== null) this.record(packet, 0, input, output);
+    const users = this.users;
+    for (let i = 0; i < users.length; i++) {
+      const verdict = users[i]!.run(packet, input, output);
+      if (verdict === "ACCEPT") continue;
+      if (verdict === "DROP") this.net.fabric.drop(packet, this.net.place, "NETFILTER_DROP");
+      return false;
+    }
+    if (trace !== null) this.record(packet, 1, input, output);
+    return true;
+  }
+
+  private record(packet: Packet, passage: number, input: Device | null, output: Device | null): void {
+    const state = STATES.indexOf(packet.connectionState);
+    this.net.fabric.trace!.step(
+      STEP.hook,
+      packet.id,
+      this.net.place,
+      this.number,
+      passage,
+      input === null ? 0 : input.place,
+      output === null ? 0 : output.place,
+      state | (packet.mark << 5),
+    );
+  }
+}
+
+/** The rules of one namespace and what hangs on its hooks. */
+export class Netfilter {
+  readonly tables = new Map<TableName, Table>();
+  readonly prerouting: HookPoint;
+  readonly input: HookPoint;
+  readonly forward: HookPoint;
+  readonly output: HookPoint;
+  readonly postrouting: HookPoint;
+
+  constructor(private readonly net: Namespace) {
+    this.prerouting = new HookPoint(net, "prerouting");
+    this.input = new HookPoint(net, "input");
+    this.forward = new HookPoint(net, "forward");
+    this.output = new HookPoint(net, "output");
+    this.postrouting = new HookPoint(net, "postrouting");
+  }
+
+  /** True while a loaded rule makes the kernel track connections. */
+  get tracks(): boolean {
+    for (const table of this.tables.values())
+      for (const chain of table.chains.values())
+        for (const rule of chain.rules) {
+          if (rule.action.kind === "target" && NEEDS_CONNTRACK.has(rule.action.target.name)) return true;
+          for (const match of rule.matches) if (NEEDS_CONNTRACK.has(match.name)) return true;
+        }
+    return false;
+  }
+
+  /** Replaces the tables that are given, as `iptables-restore` does; the others stay. */
+  load(tables: readonly Table[]): void {
+    for (const table of tables) {
+      this.tables.set(table.name, table);
+      this.name(table);
+    }
+    this.hang();
+  }
+
+  private name(table: Table): void {
+    const { names } = this.net.fabric;
+    const namespace = this.net.name;
+    for (const chain of table.chains.values()) {
+      chain.place = names.add({ kind: "chain", namespace, table: table.name, chain: chain.name });
+      chain.rules.forEach((rule, index) => {
+        const where = { namespace, table: table.name, chain: chain.name };
+        rule.place = names.add({ kind: "rule", ...where, number: index + 1, text: rule.text });
+      });
+    }
+  }
+
+  /** Decides anew who stands on which hook. */
+  private hang(): void {
+    const tracks = this.tracks;
+    this.net.tracker.enable(tracks);
+    for (const hook of HOOKS) {
+      const users: HookUser[] = [];
+      if (tracks) users.push(...this.net.tracker.users(hook));
+      for (const table of this.tables.values()) {
+        const walk = table.base(hook) === null ? null : new TableWalk(this.net, table, hook);
+        if (table.name !== "nat") {
+          if (walk !== null) users.push(walk);
+        } else if (tracks && hook !== "forward") users.push(this.net.nat.user(hook, walk));
+      }
+      this[hook].use(users);
+    }
+  }
+}

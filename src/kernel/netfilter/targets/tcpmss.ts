@@ -1,0 +1,117 @@
+import { NETWORK, type Packet } from "../../../packet/packet.ts";
+import { replace16 } from "../../../wire/checksum.ts";
+import * as ipv4 from "../../../wire/ipv4.ts";
+import * as tcp from "../../../wire/tcp.ts";
+import type { TargetKind } from "../extension.ts";
+import type { RuleContext, Target, TargetVerdict } from "../rule.ts";
+import { readInteger } from "../value.ts";
+import { traceChange } from "./change.ts";
+
+const MSS_OPTION = 2;
+const MSS_LENGTH = 4;
+const HEADERS = ipv4.IPV4_HEADER + tcp.TCP_HEADER;
+const MOST_HEADER = 60;
+/** RFC 879: what a host must be able to take that did not say more. */
+const DEFAULT_MSS = 536;
+
+/** `tcpmss_tg4()` of xt_TCPMSS.c. */
+class TcpmssTarget implements Target {
+  readonly name = "TCPMSS";
+
+  constructor(
+    /** In bytes; null clamps to the path's MTU. */
+    private readonly mss: number | null,
+  ) {}
+
+  apply(packet: Packet, context: RuleContext): TargetVerdict {
+    const view = packet.view;
+    if (ipv4.fragmentOffset(view, NETWORK) !== 0) return "CONTINUE";
+    const at = NETWORK + ipv4.headerLength(view, NETWORK);
+    const length = packet.end - at;
+    if (length < tcp.TCP_HEADER) return "DROP";
+    const header = tcp.headerLength(view, at);
+    if (length < header || header < tcp.TCP_HEADER) return "DROP";
+    const mss = this.mss ?? pathMtu(packet, context) - HEADERS;
+    if (mss <= 0 && this.mss === null) return "DROP";
+    const option = findMss(view, at, header);
+    if (option > 0) {
+      const before = view.getUint16(option + 2);
+      if (before > mss) {
+        setWord(view, at, option + 2, mss);
+        traceChange(packet, context, "mss", before, mss);
+      }
+      return "CONTINUE";
+    }
+    if (length > header || header >= MOST_HEADER) return "CONTINUE";
+    if (packet.end + MSS_LENGTH > packet.capacity) return "DROP";
+    const added = Math.min(mss, DEFAULT_MSS);
+    insertMss(packet, at, header, added);
+    traceChange(packet, context, "mss", 0, added);
+    return "CONTINUE";
+  }
+
+  print(): string {
+    return this.mss === null ? "--clamp-mss-to-pmtu" : `--set-mss ${this.mss}`;
+  }
+}
+
+/** Unlike Linux, the MTU of the devices that it came in by and leaves by, not that of both routes. */
+function pathMtu(packet: Packet, context: RuleContext): number {
+  const arrival = packet.arrival === 0 ? null : context.net.deviceByIndex(packet.arrival);
+  return Math.min(context.out?.mtu ?? 0xffff, context.in?.mtu ?? arrival?.mtu ?? 0xffff);
+}
+
+/** Offset of the MSS option, or 0. */
+function findMss(view: DataView, at: number, header: number): number {
+  for (let i = at + tcp.TCP_HEADER; i <= at + header - MSS_LENGTH; ) {
+    const kind = view.getUint8(i);
+    const length = view.getUint8(i + 1);
+    if (kind === MSS_OPTION && length === MSS_LENGTH) return i;
+    i += kind <= 1 || length === 0 ? 1 : length;
+  }
+  return 0;
+}
+
+/** Sets a 16-bit word of the segment, which need not be aligned, and mends the TCP checksum. */
+function setWord(view: DataView, at: number, offset: number, value: number): void {
+  const first = offset - ((offset - at) & 1);
+  const checksum = at + 16;
+  const words = (offset - at) & 1 ? 2 : 1;
+  const before = [view.getUint16(first), view.getUint16(first + 2)];
+  view.setUint16(offset, value);
+  for (let i = 0; i < words; i++)
+    view.setUint16(checksum, replace16(view.getUint16(checksum), before[i]!, view.getUint16(first + 2 * i)));
+}
+
+/** Puts the option before all others; the segment has no data. */
+function insertMss(packet: Packet, at: number, header: number, mss: number): void {
+  const view = packet.view;
+  const options = at + tcp.TCP_HEADER;
+  packet.bytes.copyWithin(options + MSS_LENGTH, options, packet.end);
+  packet.end += MSS_LENGTH;
+  view.setUint16(options, (MSS_OPTION << 8) | MSS_LENGTH);
+  view.setUint16(options + 2, mss);
+  const word = view.getUint16(at + 12);
+  const grown = (word & 0x0fff) | (((header + MSS_LENGTH) >> 2) << 12);
+  view.setUint16(at + 12, grown);
+  let sum = replace16(view.getUint16(at + 16), header, header + MSS_LENGTH);
+  sum = replace16(sum, 0, (MSS_OPTION << 8) | MSS_LENGTH);
+  sum = replace16(sum, 0, mss);
+  view.setUint16(at + 16, replace16(sum, word, grown));
+  const total = ipv4.totalLength(view, NETWORK);
+  view.setUint16(NETWORK + 2, total + MSS_LENGTH);
+  view.setUint16(NETWORK + 10, replace16(view.getUint16(NETWORK + 10), total, total + MSS_LENGTH));
+}
+
+export const tcpmssKind: TargetKind = {
+  name: "TCPMSS",
+  options: [{ name: "set-mss" }, { name: "clamp-mss-to-pmtu", values: 0 }],
+  parse(options, scope) {
+    options.needProtocol(scope, [ipv4.PROTOCOL_TCP], "TCPMSS only in a rule with -p tcp");
+    const mss = options.value("set-mss");
+    if (mss !== null) return new TcpmssTarget(readInteger(mss, 0, 0xffff - HEADERS + 1, "a segment size in bytes"));
+    if (!options.has("clamp-mss-to-pmtu")) throw options.lacks("--set-mss or --clamp-mss-to-pmtu");
+    options.limit(["forward", "output", "postrouting"]);
+    return new TcpmssTarget(null);
+  },
+};

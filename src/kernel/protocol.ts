@@ -1,0 +1,93 @@
+import type { Packet } from "../packet/packet.ts";
+import type { DropReason } from "../trace/reason.ts";
+
+/** The error names that system calls of the network stack return. */
+export type Errno =
+  | "EPERM"
+  | "EACCES"
+  | "EINVAL"
+  | "EMSGSIZE"
+  | "ENETUNREACH"
+  | "EHOSTUNREACH"
+  | "ENETDOWN"
+  | "ECONNREFUSED"
+  | "EADDRINUSE"
+  | "EADDRNOTAVAIL"
+  | "EDESTADDRREQ"
+  | "EAGAIN"
+  | "ENOBUFS"
+  | "EPROTO"
+  | "ENOPROTOOPT"
+  | "EHOSTDOWN"
+  | "ENONET"
+  | "EOPNOTSUPP";
+
+/** What an ICMP error says of a packet that this host sent. */
+export interface IcmpError {
+  readonly type: number;
+  readonly code: number;
+  /** Next-hop MTU, gateway or pointer, as the message carries it. */
+  readonly information: number;
+  /** Who says so. */
+  readonly from: number;
+}
+
+/** A transport protocol as local delivery sees it (`struct net_protocol`). */
+export interface Transport {
+  /** A datagram for this host; the network header stands at NETWORK, `at` is the transport header. Takes ownership. */
+  receive(packet: Packet, at: number): void;
+  /** An ICMP error quotes a packet of ours; `at` is the quoted IPv4 header, `end` the end of the quote. Borrows. */
+  error(packet: Packet, at: number, end: number, error: IcmpError): void;
+}
+
+/** Where a datagram is to go and how; a socket fills it in (`struct flowi4`). */
+export interface Destination {
+  readonly destination: number;
+  /** 0 lets routing choose. */
+  readonly source: number;
+  readonly tos: number;
+  readonly mark: number;
+  /** Index of the device it must leave by; 0 for any. */
+  readonly device: number;
+}
+
+/** The answer: the source to use and the path's MTU, or why not. */
+export type OutputPath =
+  | { readonly error: Errno; readonly source: 0; readonly mtu: 0; readonly broadcast: false }
+  | { readonly error: null; readonly source: number; readonly mtu: number; readonly broadcast: boolean };
+
+/** A datagram that a socket or the kernel sends; the IPv4 header is made from it. */
+export interface Datagram extends Destination {
+  readonly protocol: number;
+  /** 0 takes the namespace's default. */
+  readonly ttl: number;
+  readonly dontFragment: boolean;
+  /** Bytes behind the IPv4 header. */
+  readonly length: number;
+  /** The packet it answers or quotes, 0 for none. */
+  readonly parent: number;
+  /** Writes the payload; addresses are final, so checksums can be computed. */
+  write(packet: Packet, at: number, source: number): void;
+  readonly socket: object | null;
+}
+
+/** What sockets may ask of their namespace. */
+export interface NetworkStack {
+  /** Where would this go, and from which address (`ip_route_output_key()`)? */
+  path(destination: Destination): OutputPath;
+  /** Builds and sends (`ip_local_out()`); null when it went out or waits for a neighbour. */
+  send(datagram: Datagram): Errno | null;
+  register(protocol: number, transport: Transport): void;
+  /** True for an address of this host. */
+  isLocal(address: number): boolean;
+  /** ICMP port unreachable to the sender. Borrows. */
+  portUnreachable(packet: Packet): void;
+  /** What an ICMP error says of the path of a packet that we sent; `quoted` is the quoted IPv4 header. Borrows. */
+  noteError(packet: Packet, quoted: number, error: IcmpError): void;
+  /** Takes ownership. */
+  drop(packet: Packet, reason: DropReason): void;
+  /** It reached a socket; `to` says which. Takes ownership. */
+  deliver(packet: Packet, to: string): void;
+  /** The first and last port that the kernel chooses from. */
+  readonly localPorts: readonly [number, number];
+}

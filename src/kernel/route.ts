@@ -1,0 +1,211 @@
+import { NETWORK, type Packet } from "../packet/packet.ts";
+import type { DropReason } from "../trace/reason.ts";
+import { STEP, WORDS } from "../trace/step.ts";
+import { isLoopback, isMulticast, isZeronet } from "../wire/address.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import { type Flow, Route } from "./fib.ts";
+import { type InDevice, selectAddress } from "./in-device.ts";
+import type { Namespace } from "./namespace.ts";
+import type { Destination, Errno } from "./protocol.ts";
+
+const NO_ROUTE = new Route({ type: "no route", destination: 0, length: 0, table: 0 });
+/** 255.255.255.255 reaches every host of the link. */
+const LIMITED_BROADCAST = new Route({ type: "broadcast", destination: -1, length: 32, table: 255 });
+const ALL_HOSTS = 0xe0000001 | 0;
+const ROUTE_TYPES: readonly string[] = WORDS.routeType;
+
+/** Reused: a lookup never nests in another. */
+const flow: Flow = { destination: 0, source: 0, tos: 0, mark: 0, in: 0, out: 0 };
+
+function ask(destination: number, source: number, tos: number, mark: number, input: number, output: number): Flow {
+  flow.destination = destination;
+  flow.source = source;
+  flow.tos = tos & 0x1c;
+  flow.mark = mark;
+  flow.in = input;
+  flow.out = output;
+  return flow;
+}
+
+/** What the kernel learned of one destination: a smaller MTU, a better gateway (`struct fib_nh_exception`). */
+export interface RouteException {
+  /** Bytes; 0 for none. */
+  mtu: number;
+  /** Virtual nanoseconds until which `mtu` holds. */
+  mtuExpires: number;
+  gateway: number;
+}
+
+/**
+ * `ip_route_input_slow()`: where a packet that arrived goes. Sets `packet.route`; a route that refuses is a route too.
+ * The reason to drop it, or null.
+ */
+export function routeInput(packet: Packet, device: InDevice): DropReason | null {
+  const { net } = device;
+  const source = ipv4.source(packet.view, NETWORK);
+  const destination = ipv4.destination(packet.view, NETWORK);
+  const tos = ipv4.tos(packet.view, NETWORK);
+  const reason = resolve(packet, device, source, destination, tos);
+  const trace = net.fabric.trace;
+  if (trace !== null) {
+    const route = packet.route as Route | null;
+    const type = reason !== null ? "martian" : route!.type;
+    const out = route?.device ?? null;
+    trace.step(
+      STEP.route,
+      packet.id,
+      net.place,
+      ROUTE_TYPES.indexOf(type),
+      packet.gateway,
+      out === null ? 0 : out.device.place,
+      route?.table ?? 0,
+      0,
+    );
+  }
+  return reason;
+}
+
+function resolve(
+  packet: Packet,
+  device: InDevice,
+  source: number,
+  destination: number,
+  tos: number,
+): DropReason | null {
+  const { net } = device;
+  packet.route = null;
+  packet.gateway = 0;
+  packet.redirect = false;
+  if (isMulticast(destination)) {
+    if (destination !== ALL_HOSTS) return "IP_INVALID_DEST";
+    packet.route = LIMITED_BROADCAST;
+    return null;
+  }
+  if (isMulticast(source) || source === -1) return "IP_INVALID_SOURCE";
+  if (destination === -1 || (source === 0 && destination === 0)) {
+    const bad = isZeronet(source) ? null : validateSource(net, source, 0, tos, 0, device);
+    packet.route = LIMITED_BROADCAST;
+    return typeof bad === "string" ? bad : null;
+  }
+  if (isZeronet(source)) return "IP_INVALID_SOURCE";
+  if (isZeronet(destination)) return "IP_INVALID_DEST";
+  if (isLoopback(destination) && !device.routeLocalnet) return "IP_LOCALNET";
+  if (isLoopback(source) && !device.routeLocalnet) return "IP_LOCALNET";
+  const route = net.fib.lookup(ask(destination, source, tos, packet.mark, device.device.index, 0));
+  if (route === null || isRefusal(route)) {
+    packet.route = route ?? NO_ROUTE;
+    return null;
+  }
+  if (route.type === "local" || route.type === "broadcast") {
+    const scopeOf = route.type === "local" ? destination : 0;
+    const bad = validateSource(net, source, scopeOf, tos, 0, device);
+    if (typeof bad === "string") return bad;
+    packet.route = route;
+    return null;
+  }
+  packet.route = route;
+  packet.gateway = route.gateway;
+  if (!device.forwarding) return null;
+  const out = route.device!;
+  const near = validateSource(net, source, destination, tos, out.device.index, device);
+  if (typeof near === "string") return near;
+  if (out === device && near && out.sendRedirects && (out.sharedMedia || out.onLink(source, route.gateway)))
+    packet.redirect = true;
+  const exception = net.exception(destination);
+  if (exception !== null && exception.gateway !== 0) packet.gateway = exception.gateway;
+  return null;
+}
+
+/** Where the address that an ARP request asks for is; null when the question itself is martian. */
+export function routeForArp(packet: Packet, device: InDevice, target: number, sender: number): Route | null {
+  const reason = resolve(packet, device, sender, target, 0);
+  const route = packet.route as Route | null;
+  packet.route = null;
+  return reason === null ? route : null;
+}
+
+export function isRefusal(route: Route): boolean {
+  const { type } = route;
+  return type === "blackhole" || type === "unreachable" || type === "prohibit" || type === "no route";
+}
+
+/**
+ * `fib_validate_source()`: a reason to drop, or whether the source is on the link of `device`. `output` is the index of
+ * the device the packet will leave by, 0 for none.
+ */
+function validateSource(
+  net: Namespace,
+  source: number,
+  destination: number,
+  tos: number,
+  output: number,
+  device: InDevice,
+): DropReason | boolean {
+  const filter = device.rpFilter;
+  if (filter === 0 && (device.device.index !== output || !device.sendRedirects)) {
+    if (device.acceptLocal) return false;
+    if (!net.fib.customRules) return net.addresses.has(source) ? "IP_LOCAL_SOURCE" : false;
+  }
+  const index = device.device.index;
+  const back = net.fib.lookup(ask(source, destination, tos, 0, index, 0));
+  if (back === null || isRefusal(back)) return filter !== 0 ? "IP_RPFILTER" : false;
+  if (back.type !== "unicast" && (back.type !== "local" || !device.acceptLocal)) return "IP_LOCAL_SOURCE";
+  if (back.device === device || (back.type === "local" && device.isLoopback)) return back.gateway === 0;
+  if (device.addresses.length === 0) return filter !== 0 ? "IP_RPFILTER" : false;
+  if (filter === 1) return "IP_RPFILTER";
+  const here = net.fib.lookup(ask(source, destination, tos, 0, index, index));
+  return here !== null && here.type === "unicast" && here.gateway === 0;
+}
+
+/** The route of a packet of our own, or why there is none (`ip_route_output_key_hash_rcu()`). */
+export type OutputRoute =
+  | { readonly error: Errno; readonly route: null }
+  | { readonly error: null; readonly route: Route; readonly source: number; readonly gateway: number };
+
+const ERRORS: Partial<Record<string, Errno>> = {
+  blackhole: "EINVAL",
+  unreachable: "EHOSTUNREACH",
+  prohibit: "EACCES",
+  "no route": "ENETUNREACH",
+};
+
+export function routeOutput(net: Namespace, to: Destination): OutputRoute {
+  const { source } = to;
+  if (source !== 0 && (isMulticast(source) || source === -1 || isZeronet(source)))
+    return { error: "EINVAL", route: null };
+  const destination = to.destination === 0 ? (source === 0 ? 0x7f000001 : source) : to.destination;
+  if (to.device === 0 && source !== 0 && (isMulticast(destination) || destination === -1)) {
+    const owner = net.addresses.get(source);
+    if (owner !== undefined) return viaDevice(net, owner, destination, source);
+  }
+  if (to.device !== 0 && (isMulticast(destination) || destination === -1)) {
+    const device = net.inDevices.get(to.device);
+    if (device === undefined) return { error: "ENETUNREACH", route: null };
+    return viaDevice(net, device, destination, source || selectAddress(net, device, 0, "link"));
+  }
+  const route = net.fib.lookup(ask(destination, source, to.tos, to.mark, net.loopback.device.index, to.device));
+  if (route === null) {
+    const forced = to.device === 0 ? undefined : net.inDevices.get(to.device);
+    if (forced === undefined) return { error: "ENETUNREACH", route: null };
+    return viaDevice(net, forced, destination, source || selectAddress(net, forced, 0, "link"));
+  }
+  const refusal = ERRORS[route.type];
+  if (refusal !== undefined) return { error: refusal, route: null };
+  if (route.type === "local") return { error: null, route, source: source || route.source || destination, gateway: 0 };
+  const chosen = source || preferredSource(net, route);
+  const exception = net.exception(destination);
+  const gateway = exception !== null && exception.gateway !== 0 ? exception.gateway : route.gateway;
+  return { error: null, route, source: chosen, gateway };
+}
+
+function viaDevice(net: Namespace, device: InDevice, destination: number, source: number): OutputRoute {
+  const type = destination === -1 ? "broadcast" : isMulticast(destination) ? "multicast" : "unicast";
+  const route = new Route({ type, destination, length: 32, device, table: 0 });
+  return { error: null, route, source: source || selectAddress(net, device, destination, "link"), gateway: 0 };
+}
+
+/** `fib_result_prefsrc()`. */
+export function preferredSource(net: Namespace, route: Route): number {
+  if (route.source !== 0) return route.source;
+  return selectAddress(net, route.device!, route.gateway, route.scope);
+}

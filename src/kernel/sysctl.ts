@@ -1,0 +1,183 @@
+/**
+ * The settings that change what the simulated kernel does, with the defaults of Linux 6.18. Values are integers; times
+ * carry the unit that Linux uses for them. `conf.*` settings exist for `all`, `default` and each device.
+ */
+const CONF_DEFAULTS = {
+  forwarding: 0,
+  rp_filter: 0,
+  accept_local: 0,
+  route_localnet: 0,
+  send_redirects: 1,
+  accept_redirects: 1,
+  secure_redirects: 1,
+  shared_media: 1,
+  accept_source_route: 0,
+  arp_ignore: 0,
+  arp_announce: 0,
+  arp_filter: 0,
+  arp_accept: 0,
+  proxy_arp: 0,
+  bc_forwarding: 0,
+  src_valid_mark: 0,
+  drop_unicast_in_l2_multicast: 0,
+  drop_gratuitous_arp: 0,
+  log_martians: 0,
+  promote_secondaries: 0,
+};
+
+export type ConfKey = keyof typeof CONF_DEFAULTS;
+export type Conf = Record<ConfKey, number>;
+
+const NET_DEFAULTS = {
+  "net.ipv4.ip_default_ttl": 64,
+  "net.ipv4.ip_forward_use_pmtu": 0,
+  "net.ipv4.ip_nonlocal_bind": 0,
+  "net.ipv4.ip_unprivileged_port_start": 1024,
+  "net.ipv4.icmp_echo_ignore_all": 0,
+  "net.ipv4.icmp_echo_ignore_broadcasts": 1,
+  "net.ipv4.icmp_errors_use_inbound_ifaddr": 0,
+  "net.ipv4.icmp_ratelimit": 1000,
+  "net.ipv4.icmp_ratemask": 6168,
+  "net.ipv4.icmp_msgs_per_sec": 1000,
+  "net.ipv4.icmp_msgs_burst": 50,
+  "net.ipv4.ipfrag_time": 30,
+  "net.ipv4.ipfrag_max_dist": 64,
+  "net.ipv4.ipfrag_high_thresh": 4_194_304,
+  "net.ipv4.route.min_pmtu": 552,
+  "net.ipv4.route.mtu_expires": 600,
+  "net.ipv4.neigh.default.ucast_solicit": 3,
+  "net.ipv4.neigh.default.mcast_solicit": 3,
+  "net.ipv4.neigh.default.retrans_time_ms": 1000,
+  "net.ipv4.neigh.default.base_reachable_time_ms": 30_000,
+  "net.ipv4.neigh.default.delay_first_probe_time": 5,
+  "net.ipv4.neigh.default.unres_qlen_bytes": 212_992,
+  "net.ipv4.neigh.default.locktime": 100,
+  "net.netfilter.nf_conntrack_acct": 0,
+  "net.netfilter.nf_conntrack_checksum": 1,
+  "net.netfilter.nf_conntrack_max": 262_144,
+  "net.netfilter.nf_conntrack_generic_timeout": 600,
+  "net.netfilter.nf_conntrack_icmp_timeout": 30,
+  "net.netfilter.nf_conntrack_udp_timeout": 30,
+  "net.netfilter.nf_conntrack_udp_timeout_stream": 120,
+  "net.netfilter.nf_conntrack_gre_timeout": 30,
+  "net.netfilter.nf_conntrack_gre_timeout_stream": 180,
+  "net.netfilter.nf_conntrack_tcp_loose": 1,
+  "net.netfilter.nf_conntrack_tcp_be_liberal": 0,
+  "net.netfilter.nf_conntrack_tcp_ignore_invalid_rst": 0,
+  "net.netfilter.nf_conntrack_tcp_max_retrans": 3,
+  "net.netfilter.nf_conntrack_tcp_timeout_syn_sent": 120,
+  "net.netfilter.nf_conntrack_tcp_timeout_syn_recv": 60,
+  "net.netfilter.nf_conntrack_tcp_timeout_established": 432_000,
+  "net.netfilter.nf_conntrack_tcp_timeout_fin_wait": 120,
+  "net.netfilter.nf_conntrack_tcp_timeout_close_wait": 60,
+  "net.netfilter.nf_conntrack_tcp_timeout_last_ack": 30,
+  "net.netfilter.nf_conntrack_tcp_timeout_time_wait": 120,
+  "net.netfilter.nf_conntrack_tcp_timeout_close": 10,
+  "net.netfilter.nf_conntrack_tcp_timeout_max_retrans": 300,
+  "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged": 300,
+  "net.bridge.bridge-nf-call-iptables": 1,
+};
+
+export type NetKey = keyof typeof NET_DEFAULTS;
+
+/** How `all` and the device's own value make one. */
+const COMBINE: Partial<Record<ConfKey, "or" | "and" | "max">> = {
+  rp_filter: "max",
+  accept_local: "or",
+  route_localnet: "or",
+  send_redirects: "or",
+  secure_redirects: "or",
+  shared_media: "or",
+  accept_source_route: "and",
+  arp_ignore: "max",
+  arp_announce: "max",
+  arp_filter: "or",
+  arp_accept: "max",
+  proxy_arp: "or",
+  bc_forwarding: "and",
+  src_valid_mark: "or",
+  drop_unicast_in_l2_multicast: "or",
+  drop_gratuitous_arp: "or",
+  log_martians: "or",
+  promote_secondaries: "or",
+};
+
+const isConfKey = (key: string): key is ConfKey => key in CONF_DEFAULTS;
+const isNetKey = (key: string): key is NetKey => key in NET_DEFAULTS;
+
+/** The sysctls of one namespace. */
+export class Sysctls {
+  private readonly values: Record<NetKey, number> = { ...NET_DEFAULTS };
+  private readonly conf = new Map<string, Conf>([
+    ["all", { ...CONF_DEFAULTS }],
+    ["default", { ...CONF_DEFAULTS }],
+  ]);
+  /** The first and last port of `ip_local_port_range`. */
+  localPorts: readonly [number, number] = [32_768, 60_999];
+  /** Called after each change. */
+  onChange: () => void = () => {};
+
+  get(key: NetKey): number {
+    return this.values[key];
+  }
+
+  /** The value in force on a device, `IN_DEV_ORCONF()` and its kin. */
+  effective(device: string, key: ConfKey): number {
+    const own = this.confOf(device)[key];
+    const all = this.conf.get("all")![key];
+    if (key === "accept_redirects") return this.confOf(device).forwarding ? all & own : all | own;
+    const combine = COMBINE[key];
+    if (combine === "or") return all | own;
+    if (combine === "and") return all & own;
+    return combine === "max" ? Math.max(all, own) : own;
+  }
+
+  /** A device that comes to be starts with the values of `default`. */
+  addDevice(device: string): void {
+    this.confOf(device);
+  }
+
+  /**
+   * `sysctl -w key=value`.
+   * @throws {RangeError} with the reason, for a key that Linux has not or hopscope does not model, or a bad value.
+   */
+  set(key: string, value: string | number): void {
+    if (key === "net.ipv4.ip_local_port_range") {
+      this.localPorts = parseRange(key, String(value));
+      return;
+    }
+    const number = typeof value === "number" ? value : Number(value.trim());
+    if (!Number.isInteger(number)) throw new RangeError(`${key} takes an integer, not ${JSON.stringify(value)}`);
+    if (key === "net.ipv4.ip_forward") this.setForwarding("all", number);
+    else if (isNetKey(key)) this.values[key] = number;
+    else {
+      const [, device, name] = /^net[./]ipv4[./]conf[./](.+)[./]([a-z0-9_]+)$/.exec(key) ?? [];
+      if (device === undefined || name === undefined || !isConfKey(name))
+        throw new RangeError(`hopscope does not model the sysctl ${key}`);
+      if (name === "forwarding") this.setForwarding(device, number);
+      else this.confOf(device)[name] = number;
+    }
+    this.onChange();
+  }
+
+  /** Changing `all` sets `default` and every device, `inet_forward_change()`. */
+  private setForwarding(device: string, value: number): void {
+    if (device === "all") for (const conf of this.conf.values()) conf.forwarding = value;
+    else this.confOf(device).forwarding = value;
+  }
+
+  private confOf(device: string): Conf {
+    let conf = this.conf.get(device);
+    if (conf === undefined) this.conf.set(device, (conf = { ...this.conf.get("default")! }));
+    return conf;
+  }
+}
+
+function parseRange(key: string, text: string): [number, number] {
+  const match = /^\s*(\d+)\s+(\d+)\s*$/.exec(text);
+  const low = Number(match?.[1]);
+  const high = Number(match?.[2]);
+  if (match === null || low < 1 || high > 65_535 || low > high)
+    throw new RangeError(`${key} takes two ports, low and high, not ${JSON.stringify(text)}`);
+  return [low, high];
+}

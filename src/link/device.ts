@@ -1,0 +1,161 @@
+import { FRAME, type Packet, type PacketType } from "../packet/packet.ts";
+import { STEP, WORDS } from "../trace/step.ts";
+import type { Mac } from "../wire/address.ts";
+import * as ethernet from "../wire/ethernet.ts";
+import type { Fabric } from "./fabric.ts";
+
+/** A sink of packets; the one plug between devices and what stands on them. Takes ownership. */
+export interface Receiver {
+  receive(packet: Packet): void;
+}
+
+/** As `ip -s link` shows them. */
+export interface DeviceCounters {
+  rxPackets: number;
+  rxBytes: number;
+  rxDropped: number;
+  txPackets: number;
+  txBytes: number;
+  txDropped: number;
+}
+
+export interface DeviceOptions {
+  readonly name: string;
+  /** The namespace's name, for the trace. */
+  readonly namespace: string;
+  readonly mac: Mac;
+  /** Bytes of network payload. */
+  readonly mtu?: number;
+}
+
+/** Hears of a device that goes up or down (`NETDEV_UP`, `NETDEV_DOWN`). */
+export interface DeviceWatcher {
+  deviceChanged(device: Device): void;
+}
+
+const ETHERNET = ethernet.ETHERNET_HEADER;
+const PACKET_TYPES: readonly PacketType[] = WORDS.packetType;
+
+/** One network interface, Linux's net_device. */
+export abstract class Device {
+  /** Unique in the world, as `ip link` prints it. */
+  readonly index: number;
+  readonly name: string;
+  readonly namespace: string;
+  /** This device in the trace's names. */
+  readonly place: number;
+  macHigh: number;
+  macLow: number;
+  mtu: number;
+  /** IFF_UP. */
+  up = false;
+  /** What takes the frames that arrive here: a namespace, or the bridge this device is a port of (`rx_handler`). */
+  receiver: Receiver | null = null;
+  readonly watchers: DeviceWatcher[] = [];
+  readonly counters: DeviceCounters = {
+    rxPackets: 0,
+    rxBytes: 0,
+    rxDropped: 0,
+    txPackets: 0,
+    txBytes: 0,
+    txDropped: 0,
+  };
+
+  constructor(
+    readonly fabric: Fabric,
+    options: DeviceOptions,
+  ) {
+    this.index = fabric.nextDeviceIndex();
+    this.name = options.name;
+    this.namespace = options.namespace;
+    this.macHigh = options.mac.high;
+    this.macLow = options.mac.low;
+    this.mtu = options.mtu ?? 1500;
+    this.place = fabric.names.add({ kind: "device", namespace: options.namespace, device: options.name });
+  }
+
+  /** The other end of its cable is up. */
+  get carrier(): boolean {
+    return true;
+  }
+
+  setUp(up: boolean): void {
+    if (this.up === up) return;
+    this.up = up;
+    for (const watcher of this.watchers) watcher.deviceChanged(this);
+  }
+
+  /** `dev_queue_xmit()`: sends a frame whose Ethernet header is complete. Takes ownership. */
+  send(packet: Packet): void {
+    if (!this.up) {
+      this.fabric.drop(packet, this.place, "DEV_READY");
+      return;
+    }
+    packet.device = this.index;
+    const trace = this.fabric.trace;
+    if (trace !== null)
+      trace.step(
+        STEP.tx,
+        packet.id,
+        this.place,
+        packet.length,
+        ethernet.destinationHigh(packet.view, FRAME),
+        ethernet.destinationLow(packet.view, FRAME),
+      );
+    if (this.fabric.capture !== null) this.tap(packet, "out");
+    this.transmit(packet);
+  }
+
+  /** `ndo_start_xmit()`: what this kind of device does with a frame. Takes ownership. */
+  protected abstract transmit(packet: Packet): void;
+
+  /** `netif_receive_skb()`: a frame has arrived here. Takes ownership. */
+  receive(packet: Packet): void {
+    if (!this.up) {
+      this.counters.rxDropped++;
+      this.fabric.drop(packet, this.place, "DEV_READY");
+      return;
+    }
+    packet.device = this.index;
+    packet.arrival = this.index;
+    const counters = this.counters;
+    counters.rxPackets++;
+    counters.rxBytes += packet.length;
+    const trace = this.fabric.trace;
+    if (trace !== null) trace.step(STEP.rx, packet.id, this.place, packet.length, PACKET_TYPES.indexOf(packet.type));
+    if (this.fabric.capture !== null) this.tap(packet, "in");
+    const receiver = this.receiver;
+    if (receiver === null) this.fabric.drop(packet, this.place, "UNHANDLED_PROTO");
+    else receiver.receive(packet);
+  }
+
+  /** `eth_type_trans()`: whom the destination address means. */
+  classify(packet: Packet): void {
+    const high = ethernet.destinationHigh(packet.view, FRAME);
+    const low = ethernet.destinationLow(packet.view, FRAME);
+    if (high === this.macHigh && low === this.macLow) packet.type = "host";
+    else if (!ethernet.isGroup(high)) packet.type = "otherhost";
+    else packet.type = ethernet.isBroadcast(high, low) ? "broadcast" : "multicast";
+  }
+
+  protected countSent(packet: Packet): void {
+    this.counters.txPackets++;
+    this.counters.txBytes += packet.length;
+  }
+
+  /** Frames longer than the MTU plus the Ethernet header and a VLAN tag are not passed on, `is_skb_forwardable()`. */
+  protected accepts(packet: Packet): boolean {
+    return this.up && packet.length <= this.mtu + ETHERNET + 4;
+  }
+
+  private tap(packet: Packet, direction: "in" | "out"): void {
+    this.fabric.capture!.add({
+      time: this.fabric.scheduler.now,
+      packet: packet.id,
+      place: this.place,
+      direction,
+      type: packet.type,
+      bytes: packet.bytes.slice(FRAME, packet.end),
+    });
+  }
+}

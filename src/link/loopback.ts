@@ -1,0 +1,17 @@
+import type { Packet } from "../packet/packet.ts";
+import { Device } from "./device.ts";
+import type { Fabric } from "./fabric.ts";
+
+/** `lo`, `loopback_xmit()`: what is sent arrives again, with the route and the connection it already has. */
+export class Loopback extends Device {
+  constructor(fabric: Fabric, namespace: string) {
+    super(fabric, { name: "lo", namespace, mac: { high: 0, low: 0 }, mtu: 65_536 });
+  }
+
+  protected override transmit(packet: Packet): void {
+    this.countSent(packet);
+    packet.socket = null;
+    this.classify(packet);
+    this.fabric.scheduler.defer(this, packet);
+  }
+}

@@ -1,0 +1,70 @@
+import type { Packet } from "../packet/packet.ts";
+import { Device, type DeviceOptions } from "./device.ts";
+import type { Fabric } from "./fabric.ts";
+import type { Impairment } from "./impairment.ts";
+
+/** One end of a virtual cable, `veth_xmit()`: what goes in here arrives at the peer, in order, in the same instant. */
+export class Veth extends Device {
+  private end: Veth | null = null;
+  /** What the cable does to frames that leave here; null for a perfect cable. */
+  impairment: Impairment | null = null;
+
+  /** Both ends of one cable. */
+  static pair(fabric: Fabric, a: DeviceOptions, b: DeviceOptions): [Veth, Veth] {
+    const left = new Veth(fabric, a);
+    const right = new Veth(fabric, b);
+    left.end = right;
+    right.end = left;
+    return [left, right];
+  }
+
+  get peer(): Veth {
+    return this.end!;
+  }
+
+  override get carrier(): boolean {
+    return this.up && this.peer.up;
+  }
+
+  override setUp(up: boolean): void {
+    if (this.up === up) return;
+    super.setUp(up);
+    for (const watcher of this.peer.watchers) watcher.deviceChanged(this.peer);
+  }
+
+  protected override transmit(packet: Packet): void {
+    const peer = this.peer;
+    if (!peer.accepts(packet)) {
+      this.counters.txDropped++;
+      if (peer.up) peer.counters.rxDropped++;
+      this.fabric.drop(packet, this.place, peer.up ? "PKT_TOO_BIG" : "DEV_READY");
+      return;
+    }
+    this.countSent(packet);
+    this.scrub(packet, peer);
+    peer.classify(packet);
+    if (this.impairment !== null) this.impairment.carry(packet, this.place);
+    else this.fabric.scheduler.defer(peer, packet);
+  }
+
+  /** `skb_scrub_packet()`: what the sending namespace knew does not cross the cable. */
+  private scrub(packet: Packet, peer: Veth): void {
+    packet.connection = null;
+    packet.connectionState = "NONE";
+    packet.route = null;
+    packet.gateway = 0;
+    packet.redirect = false;
+    packet.fragmentMax = 0;
+    packet.fragmentSizes = null;
+    packet.bridgeIn = 0;
+    packet.bridgeOut = 0;
+    packet.bridgePrerouted = false;
+    packet.bridgeDnat = false;
+    packet.socket = null;
+    packet.arrival = 0;
+    if (peer.namespace !== this.namespace) {
+      packet.mark = 0;
+      packet.priority = 0;
+    }
+  }
+}

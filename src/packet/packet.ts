@@ -1,0 +1,83 @@
+/**
+ * A frame in flight, Linux's sk_buff. The Ethernet header always starts at byte FRAME and the network header at byte
+ * NETWORK, so nothing is pushed or pulled and IPv4 headers are aligned:
+ *
+ *   0   2 FRAME          16 NETWORK        NETWORK + ihl*4              end        capacity
+ *   |---|-- Ethernet ----|-- IPv4 / ARP ---|-- ICMP / UDP / TCP, data --|-- slack --|
+ *
+ * Fields that are objects belong to rooms below and are opaque here, as `skb->_nfct` and `skb->_skb_refdst` are.
+ */
+export const FRAME = 2;
+export const NETWORK = 16;
+/** Bytes behind `end` that may be read (never trusted): a header accessor on a truncated frame cannot leave the buffer. */
+export const SLACK = 128;
+
+/** `skb->pkt_type`: whom the frame's destination MAC address means, seen from the device it arrived on. */
+export type PacketType = "host" | "broadcast" | "multicast" | "otherhost" | "outgoing";
+
+/** `enum ip_conntrack_info` plus what Linux spells as a null `_nfct`. */
+export type ConnectionState =
+  | "NONE"
+  | "NEW"
+  | "ESTABLISHED"
+  | "RELATED"
+  | "ESTABLISHED_REPLY"
+  | "RELATED_REPLY"
+  | "INVALID"
+  | "UNTRACKED";
+
+export class Packet {
+  bytes: Uint8Array;
+  view: DataView;
+  capacity: number;
+  /** Offset behind the frame's last byte. */
+  end = NETWORK;
+  /** Unique in its world, from 1; names the packet in the trace. */
+  id = 0;
+  /** The packet this one was cloned from, answers or quotes; 0 for none. */
+  parent = 0;
+  type: PacketType = "host";
+  /** Index of the device it arrived on last (`skb_iif`), 0 for a packet made here. */
+  arrival = 0;
+  /** Index of the device it is at (`skb->dev`). */
+  device = 0;
+  mark = 0;
+  priority = 0;
+  /** The conntrack entry (`skb->_nfct`). */
+  connection: object | null = null;
+  connectionState: ConnectionState = "NONE";
+  /** Where routing sends it (`skb_dst`). */
+  route: object | null = null;
+  /** The gateway chosen together with `route`, 0 where the destination is on the link. */
+  gateway = 0;
+  /** IPSKB_DOREDIRECT: the sender has a better way. */
+  redirect = false;
+  /** Length of the largest fragment this datagram was made of, 0 for a datagram that came whole. */
+  fragmentMax = 0;
+  /** Payload bytes of those fragments in order, so that it can leave as it came; null for a datagram that came whole. */
+  fragmentSizes: readonly number[] | null = null;
+  /** `nf_bridge_info`: bridge ports it came through while netfilter looks at a bridged frame; 0 for none. */
+  bridgeIn = 0;
+  bridgeOut = 0;
+  /** Its IP PREROUTING has run inside the bridge. */
+  bridgePrerouted = false;
+  /** A DNAT turned it back into the bridge while the neighbour was unknown: source MAC to restore. */
+  bridgeDnat = false;
+  bridgeSourceHigh = 0;
+  bridgeSourceLow = 0;
+  /** The socket that sent it (`skb->sk`), for errors that the sender must hear of. */
+  socket: object | null = null;
+  /** Who holds it: false once it is back in the pool. */
+  live = false;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.bytes = new Uint8Array(capacity + SLACK);
+    this.view = new DataView(this.bytes.buffer);
+  }
+
+  /** Frame length in bytes, Ethernet header included. */
+  get length(): number {
+    return this.end - FRAME;
+  }
+}

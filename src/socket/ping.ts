@@ -1,0 +1,129 @@
+import type { Errno, IcmpError, NetworkStack, Transport } from "../kernel/protocol.ts";
+import { NETWORK, type Packet } from "../packet/packet.ts";
+import * as icmp from "../wire/icmp.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+
+/** An answer to an echo request. */
+export interface Echo {
+  readonly from: number;
+  readonly sequence: number;
+  readonly ttl: number;
+  /** ICMP message length in bytes, header included. */
+  readonly bytes: number;
+  readonly packet: number;
+}
+
+/** News of an echo request that did not arrive. */
+export interface EchoError {
+  readonly sequence: number;
+  readonly error: IcmpError;
+  readonly packet: number;
+}
+
+/** A socket for ICMP echo (`ping_socket`), known by its identifier. */
+export class PingSocket {
+  onReply: ((echo: Echo) => void) | null = null;
+  onError: ((error: EchoError) => void) | null = null;
+
+  constructor(
+    private readonly sockets: PingSockets,
+    readonly identifier: number,
+  ) {}
+
+  /** Sends one request with `size` bytes of data; null when the kernel took it. */
+  send(
+    to: number,
+    sequence: number,
+    options: { size?: number; ttl?: number; dontFragment?: boolean } = {},
+  ): Errno | null {
+    return this.sockets.send(this, to, sequence, options);
+  }
+
+  close(): void {
+    this.sockets.close(this);
+  }
+}
+
+/** ICMP echo sockets of one namespace. */
+export class PingSockets implements Transport {
+  private readonly open = new Map<number, PingSocket>();
+  private last = 0;
+
+  constructor(private readonly stack: NetworkStack) {
+    stack.register(ipv4.PROTOCOL_ICMP, this);
+  }
+
+  /** @throws {RangeError} when the identifier is in use. */
+  socket(identifier = this.unused()): PingSocket {
+    if (this.open.has(identifier)) throw new RangeError(`ICMP identifier ${identifier} is in use`);
+    const socket = new PingSocket(this, identifier);
+    this.open.set(identifier, socket);
+    return socket;
+  }
+
+  private unused(): number {
+    do this.last = (this.last % 65_535) + 1;
+    while (this.open.has(this.last));
+    return this.last;
+  }
+
+  close(socket: PingSocket): void {
+    this.open.delete(socket.identifier);
+  }
+
+  send(
+    socket: PingSocket,
+    to: number,
+    sequence: number,
+    options: { size?: number; ttl?: number; dontFragment?: boolean },
+  ): Errno | null {
+    const size = options.size ?? 56;
+    const length = icmp.ICMP_HEADER + size;
+    return this.stack.send({
+      destination: to,
+      source: 0,
+      tos: 0,
+      mark: 0,
+      device: 0,
+      protocol: ipv4.PROTOCOL_ICMP,
+      ttl: options.ttl ?? 0,
+      dontFragment: options.dontFragment ?? true,
+      length,
+      parent: 0,
+      socket,
+      write(packet, at) {
+        icmp.write(packet.view, at, icmp.ECHO_REQUEST, 0, (socket.identifier << 16) | sequence);
+        for (let i = 0; i < size; i++) packet.bytes[at + icmp.ICMP_HEADER + i] = i & 255;
+        icmp.setChecksum(packet.view, at, length);
+      },
+    });
+  }
+
+  /** `ping_rcv()`. Takes ownership. */
+  receive(packet: Packet, at: number): void {
+    const { view } = packet;
+    const socket = this.open.get(icmp.identifier(view, at));
+    if (socket === undefined) {
+      this.stack.drop(packet, "NO_SOCKET");
+      return;
+    }
+    const echo: Echo = {
+      from: ipv4.source(view, NETWORK),
+      sequence: icmp.sequence(view, at),
+      ttl: ipv4.ttl(view, NETWORK),
+      bytes: packet.end - at,
+      packet: packet.id,
+    };
+    this.stack.deliver(packet, `ping id ${socket.identifier}`);
+    socket.onReply?.(echo);
+  }
+
+  /** `ping_err()`. Borrows. */
+  error(packet: Packet, at: number, end: number, error: IcmpError): void {
+    const { view } = packet;
+    const transport = at + ipv4.headerLength(view, at);
+    if (end - transport < icmp.ICMP_HEADER || icmp.type(view, transport) !== icmp.ECHO_REQUEST) return;
+    const socket = this.open.get(icmp.identifier(view, transport));
+    socket?.onError?.({ sequence: icmp.sequence(view, transport), error, packet: packet.id });
+  }
+}

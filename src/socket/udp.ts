@@ -1,0 +1,263 @@
+import type { Errno, IcmpError, NetworkStack, Transport } from "../kernel/protocol.ts";
+import { NETWORK, type Packet } from "../packet/packet.ts";
+import type { Random } from "../sim/random.ts";
+import { formatIpv4 } from "../wire/address.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import * as udp from "../wire/udp.ts";
+import { errnoOf } from "./icmp-errno.ts";
+import { type Bound, PortTable } from "./port-table.ts";
+
+/** A datagram as a program reads it. */
+export interface Received {
+  readonly from: { readonly address: number; readonly port: number };
+  /** The address that it was sent to. */
+  readonly to: number;
+  readonly data: Uint8Array;
+  /** The packet that brought it. */
+  readonly packet: number;
+}
+
+/** An ICMP error in a socket's error queue (`IP_RECVERR`). */
+export interface SocketError {
+  readonly errno: Errno;
+  readonly error: IcmpError;
+  /** Where the packet was going. */
+  readonly to: { readonly address: number; readonly port: number };
+  readonly packet: number;
+}
+
+export interface UdpOptions {
+  readonly ttl?: number;
+  readonly tos?: number;
+  readonly mark?: number;
+  /** Index of the only device it uses. */
+  readonly device?: number;
+  readonly broadcast?: boolean;
+  readonly reuse?: boolean;
+  /** `IP_MTU_DISCOVER`: 0 never sets DF, 1 sets it while it fits, 2 insists, 3 insists and ignores what was learned. */
+  readonly discovery?: 0 | 1 | 2 | 3;
+  /** `IP_RECVERR`: every error, not only the final ones, is reported. */
+  readonly reportErrors?: boolean;
+}
+
+/** A UDP socket. */
+export class UdpSocket implements Bound {
+  address = 0;
+  port = 0;
+  peer: { readonly address: number; readonly port: number } | null = null;
+  readonly reuse: boolean;
+  /** What arrived and nobody read. */
+  readonly received: Received[] = [];
+  readonly errors: SocketError[] = [];
+  /** `SO_ERROR`: reported once, by the next call. */
+  pending: Errno | null = null;
+  /** Called when something arrived; null leaves it in `received`. */
+  onReceive: ((datagram: Received) => void) | null = null;
+  onError: ((error: SocketError) => void) | null = null;
+
+  constructor(
+    private readonly sockets: UdpSockets,
+    readonly options: UdpOptions,
+  ) {
+    this.reuse = options.reuse ?? false;
+  }
+
+  bind(address: number, port: number): Errno | null {
+    return this.sockets.bind(this, address, port);
+  }
+
+  connect(address: number, port: number): Errno | null {
+    return this.sockets.connect(this, address, port);
+  }
+
+  /** Sends to `to`, or to the connected peer; null when the kernel took it. `parent` is the packet that it answers. */
+  send(
+    data: Uint8Array,
+    to: { readonly address: number; readonly port: number } | null = null,
+    parent = 0,
+  ): Errno | null {
+    return this.sockets.send(this, data, to ?? this.peer, parent);
+  }
+
+  close(): void {
+    this.sockets.close(this);
+  }
+}
+
+/** UDP of one namespace (`udp_rcv()`, `udp_sendmsg()`). */
+export class UdpSockets implements Transport {
+  private readonly table = new PortTable<UdpSocket>();
+
+  constructor(
+    private readonly stack: NetworkStack,
+    private readonly random: Random,
+  ) {
+    stack.register(ipv4.PROTOCOL_UDP, this);
+  }
+
+  open(options: UdpOptions = {}): UdpSocket {
+    return new UdpSocket(this, options);
+  }
+
+  bind(socket: UdpSocket, address: number, port: number): Errno | null {
+    if (socket.port !== 0) return "EINVAL";
+    if (address !== 0 && !this.stack.isLocal(address) && address !== -1) return "EADDRNOTAVAIL";
+    const chosen = port !== 0 ? port : this.table.choose(address, this.stack.localPorts, this.random);
+    if (chosen === 0 || this.table.conflicts(address, chosen, socket.reuse)) return "EADDRINUSE";
+    socket.address = address;
+    socket.port = chosen;
+    this.table.add(socket);
+    return null;
+  }
+
+  connect(socket: UdpSocket, address: number, port: number): Errno | null {
+    const path = this.stack.path({ ...this.where(socket), destination: address });
+    if (path.error !== null) return path.error;
+    if (path.broadcast && socket.options.broadcast !== true) return "EACCES";
+    if (socket.port === 0) {
+      const failed = this.bind(socket, path.source, 0);
+      if (failed !== null) return failed;
+    } else if (socket.address === 0) socket.address = path.source;
+    socket.peer = { address, port };
+    return null;
+  }
+
+  close(socket: UdpSocket): void {
+    if (socket.port !== 0) this.table.remove(socket);
+    socket.port = 0;
+  }
+
+  private where(socket: UdpSocket) {
+    const { options } = socket;
+    return { source: socket.address, tos: options.tos ?? 0, mark: options.mark ?? 0, device: options.device ?? 0 };
+  }
+
+  send(
+    socket: UdpSocket,
+    data: Uint8Array,
+    to: { readonly address: number; readonly port: number } | null,
+    parent: number,
+  ): Errno | null {
+    if (socket.pending !== null) {
+      const { pending } = socket;
+      socket.pending = null;
+      return pending;
+    }
+    if (to === null) return "EDESTADDRREQ";
+    if (data.length > 65_507) return "EMSGSIZE";
+    if (to.port === 0) return "EINVAL";
+    if (socket.port === 0) {
+      const failed = this.bind(socket, 0, 0);
+      if (failed !== null) return failed;
+    }
+    const { options } = socket;
+    const where = { ...this.where(socket), destination: to.address };
+    const path = this.stack.path(where);
+    if (path.error !== null) return path.error;
+    if (path.broadcast && options.broadcast !== true) return "EACCES";
+    const length = udp.UDP_HEADER + data.length;
+    const discovery = options.discovery ?? 1;
+    const fits = length + ipv4.IPV4_HEADER <= path.mtu;
+    if (!fits && discovery >= 2) return "EMSGSIZE";
+    return this.stack.send({
+      ...where,
+      source: path.source,
+      protocol: ipv4.PROTOCOL_UDP,
+      ttl: options.ttl ?? 0,
+      dontFragment: discovery >= 2 || (discovery === 1 && fits),
+      length,
+      parent,
+      socket,
+      write(packet, at, source) {
+        packet.bytes.set(data, at + udp.UDP_HEADER);
+        udp.write(packet.view, at, { source: socket.port, destination: to.port }, length, {
+          source,
+          destination: to.address || source,
+        });
+      },
+    });
+  }
+
+  /** `udp_rcv()`. Takes ownership. */
+  receive(packet: Packet, at: number): void {
+    const { view } = packet;
+    const room = packet.end - at;
+    if (room < udp.UDP_HEADER) {
+      this.stack.drop(packet, "PKT_TOO_SMALL");
+      return;
+    }
+    const length = udp.length(view, at);
+    if (length < udp.UDP_HEADER || length > room) {
+      this.stack.drop(packet, "PKT_TOO_SMALL");
+      return;
+    }
+    const source = ipv4.source(view, NETWORK);
+    const destination = ipv4.destination(view, NETWORK);
+    if (!udp.isValid(view, at, length, source, destination)) {
+      this.stack.drop(packet, "UDP_CSUM");
+      return;
+    }
+    const port = udp.destinationPort(view, at);
+    const from = { address: source, port: udp.sourcePort(view, at) };
+    const socket = this.find(destination, port, from, packet.device);
+    if (socket === null) {
+      this.stack.portUnreachable(packet);
+      this.stack.drop(packet, "NO_SOCKET");
+      return;
+    }
+    const data = packet.bytes.slice(at + udp.UDP_HEADER, at + length);
+    const datagram: Received = { from, to: destination, data, packet: packet.id };
+    this.stack.deliver(packet, `udp ${formatIpv4(socket.address)}:${port}`);
+    if (socket.onReceive !== null) socket.onReceive(datagram);
+    else socket.received.push(datagram);
+  }
+
+  /** `udp4_lib_lookup2()`: the socket that names most of the flow, the newest among equals. */
+  private find(
+    address: number,
+    port: number,
+    from: { address: number; port: number },
+    device: number,
+  ): UdpSocket | null {
+    let best: UdpSocket | null = null;
+    let bestScore = -1;
+    for (const socket of this.table.on(port)) {
+      if (socket.address !== 0 && socket.address !== address) continue;
+      let score = socket.address !== 0 ? 1 : 0;
+      if (socket.peer !== null) {
+        if (socket.peer.address !== from.address || socket.peer.port !== from.port) continue;
+        score += 2;
+      }
+      if (socket.options.device !== undefined) {
+        if (socket.options.device !== device) continue;
+        score += 1;
+      }
+      if (score > bestScore) {
+        best = socket;
+        bestScore = score;
+      }
+    }
+    return best;
+  }
+
+  /** `__udp4_lib_err()`. Borrows. */
+  error(packet: Packet, at: number, end: number, error: IcmpError): void {
+    const { view } = packet;
+    const transport = at + ipv4.headerLength(view, at);
+    if (end - transport < 4) return;
+    const to = { address: ipv4.destination(view, at), port: udp.destinationPort(view, transport) };
+    const socket = this.find(ipv4.source(view, at), udp.sourcePort(view, transport), to, packet.device);
+    if (socket === null) return;
+    if (error.type === 5 || (error.type === 3 && error.code === 4)) this.stack.noteError(packet, at, error);
+    const news = errnoOf(error);
+    if (news === null) return;
+    const connected = socket.peer !== null;
+    const { options } = socket;
+    const entry: SocketError = { errno: news.errno, error, to, packet: packet.id };
+    if (options.reportErrors === true) {
+      socket.errors.push(entry);
+      socket.pending = news.errno;
+    } else if (connected && news.final) socket.pending = news.errno;
+    socket.onError?.(entry);
+  }
+}

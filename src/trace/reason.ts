@@ -1,0 +1,62 @@
+/**
+ * Why a packet was dropped. Names are those of Linux's `enum skb_drop_reason` without its prefix where Linux has one,
+ * for they are what `perf`, `dropwatch` and `bpftrace` print. The number is the reason's place in this list.
+ */
+export const DROP_REASONS = [
+  "NOT_SPECIFIED",
+  "OTHERHOST",
+  "IP_CSUM",
+  "IP_INHDR",
+  "IP_RPFILTER",
+  "UNICAST_IN_L2_MULTICAST",
+  "IP_INVALID_SOURCE",
+  "IP_INVALID_DEST",
+  "IP_LOCALNET",
+  "IP_LOCAL_SOURCE",
+  "IP_INNOROUTES",
+  "IP_INADDRERRORS",
+  "IP_OUTNOROUTES",
+  "IP_NOPROTO",
+  "PKT_TOO_SMALL",
+  "PKT_TOO_BIG",
+  "NO_SOCKET",
+  "UDP_CSUM",
+  "TCP_CSUM",
+  "ICMP_CSUM",
+  "SOCKET_RCVBUFF",
+  "NETFILTER_DROP",
+  "UNHANDLED_PROTO",
+  "NEIGH_FAILED",
+  "NEIGH_QUEUEFULL",
+  "NEIGH_DEAD",
+  "DEV_READY",
+  "DEV_HDR",
+  "FULL_RING",
+  "FRAG_REASM_TIMEOUT",
+  "DUP_FRAG",
+  "FRAG_TOO_FAR",
+  "BRIDGE_INGRESS_STP_STATE",
+  "MAC_INVALID_SOURCE",
+  "LOCAL_MAC",
+  "ARP_PVLAN_DISABLE",
+  "TTL_EXPIRED",
+  "BLACKHOLE",
+  "PROHIBITED",
+  "FORWARDING_DISABLED",
+  "NO_TX_TARGET",
+  "BRIDGE_SAME_PORT",
+  "BRIDGE_ISOLATED",
+  "BRIDGE_PORT_DOWN",
+  "NAT_PORTS_EXHAUSTED",
+  "CONNTRACK_FULL",
+  "CONNTRACK_CLASH",
+  "LINK_LOSS",
+  "LINK_CORRUPT",
+  "STORM",
+] as const;
+
+export type DropReason = (typeof DROP_REASONS)[number];
+
+const numbers = new Map<DropReason, number>(DROP_REASONS.map((reason, number) => [reason, number]));
+
+export const reasonNumber = (reason: DropReason): number => numbers.get(reason)!;

@@ -1,0 +1,122 @@
+import type { InDevice } from "../kernel/in-device.ts";
+import { Namespace } from "../kernel/namespace.ts";
+import { Bridge } from "../link/bridge.ts";
+import type { Device } from "../link/device.ts";
+import { Dummy } from "../link/dummy.ts";
+import { Fabric } from "../link/fabric.ts";
+import { Impairment, type ImpairmentOptions } from "../link/impairment.ts";
+import { Veth } from "../link/veth.ts";
+import type { Packet } from "../packet/packet.ts";
+import type { RunEnd } from "../sim/scheduler.ts";
+import { PingSockets } from "../socket/ping.ts";
+import { UdpSockets } from "../socket/udp.ts";
+import type { Mac } from "../wire/address.ts";
+
+/** One end of a cable. Absent values are chosen: the address from the seed, 1500 bytes of MTU. */
+export interface EndOptions {
+  readonly namespace: string;
+  readonly device: string;
+  readonly mac?: Mac | undefined;
+  readonly mtu?: number | undefined;
+}
+
+/** A namespace with the sockets that its programs use. */
+export interface Host {
+  readonly net: Namespace;
+  readonly udp: UdpSockets;
+  readonly ping: PingSockets;
+}
+
+/** Hosts, namespaces and the cables between them: one simulation, deterministic in its seed. */
+export class World {
+  readonly fabric: Fabric;
+  readonly hosts = new Map<string, Host>();
+  private readonly devices = new Map<number, Device>();
+
+  constructor(seed = 1) {
+    this.fabric = new Fabric(seed);
+  }
+
+  /** @throws {RangeError} when the name is taken. */
+  addNamespace(name: string): Host {
+    if (this.hosts.has(name)) throw new RangeError(`namespace ${name} exists`);
+    const net = new Namespace(this.fabric, name);
+    const host = { net, udp: new UdpSockets(net, net.random.fork("udp")), ping: new PingSockets(net) };
+    this.hosts.set(name, host);
+    this.devices.set(net.loopback.device.index, net.loopback.device);
+    return host;
+  }
+
+  /** @throws {RangeError} for a namespace that does not exist. */
+  host(name: string): Host {
+    const host = this.hosts.get(name);
+    if (host === undefined) throw new RangeError(`no namespace ${name}`);
+    return host;
+  }
+
+  /** A bridge, down. Without `mac` it takes the lowest of its ports. */
+  addBridge(end: EndOptions, ageingNanoseconds?: number): Bridge {
+    const options = this.deviceOptions(end);
+    return this.adopt(new Bridge(this.fabric, options, end.mac !== undefined, ageingNanoseconds));
+  }
+
+  addDummy(end: EndOptions): Dummy {
+    return this.adopt(new Dummy(this.fabric, this.deviceOptions(end)));
+  }
+
+  /** A veth pair, both ends down. */
+  addCable(a: EndOptions, b: EndOptions): [Veth, Veth] {
+    const [left, right] = Veth.pair(this.fabric, this.deviceOptions(a), this.deviceOptions(b));
+    return [this.adopt(left), this.adopt(right)];
+  }
+
+  /** What the cable does to frames that leave by `device`. */
+  impair(device: Veth, options: ImpairmentOptions | null): void {
+    const label = `impairment/${device.namespace}/${device.name}`;
+    device.impairment = options === null ? null : new Impairment(options, device.peer, this.fabric.random.fork(label));
+  }
+
+  /** @throws {RangeError} for a device that does not exist. */
+  device(namespace: string, name: string): Device {
+    const device = this.host(namespace).net.device(name);
+    if (device === null) throw new RangeError(`no device ${name} in namespace ${namespace}`);
+    return device;
+  }
+
+  inDevice(namespace: string, name: string): InDevice {
+    return this.host(namespace).net.inDevices.get(this.device(namespace, name).index)!;
+  }
+
+  /**
+   * Runs until nothing is under way, or to `until` (virtual nanoseconds). A storm (a loop of bridges) ends the run; what
+   * is still queued is dropped for that reason.
+   */
+  run(until?: number, limit = 1_000_000): RunEnd {
+    const end = this.fabric.scheduler.run(until, limit);
+    if (end === "storm") this.fabric.scheduler.abandon((item) => this.fabric.drop(item as Packet, 0, "STORM"));
+    return end;
+  }
+
+  /** Everything that is due in this instant. */
+  settle(): void {
+    if (this.fabric.scheduler.drain(1_000_000) === "storm")
+      this.fabric.scheduler.abandon((item) => this.fabric.drop(item as Packet, 0, "STORM"));
+  }
+
+  private adopt<T extends Device>(device: T): T {
+    this.devices.set(device.index, device);
+    this.host(device.namespace).net.addDevice(device);
+    return device;
+  }
+
+  private deviceOptions({ namespace, device, mac, mtu }: EndOptions) {
+    const chosen = mac ?? this.chooseMac(namespace, device);
+    return { name: device, namespace, mac: chosen, ...(mtu === undefined ? {} : { mtu }) };
+  }
+
+  /** A locally administered address, from the seed and the device's name. */
+  private chooseMac(namespace: string, device: string): Mac {
+    const random = this.fabric.random.fork(`mac/${namespace}/${device}`);
+    return { high: 0x0200 | random.below(256), low: random.next() };
+  }
+}
