@@ -97,7 +97,6 @@ export class BridgeNetfilter implements BridgeFilter {
   transmit(packet: Packet, bridge: Bridge): boolean {
     if (!packet.bridgeDnat) return true;
     packet.bridgeDnat = false;
-    ethernet.setSource(packet.view, FRAME, packet.bridgeSourceHigh, packet.bridgeSourceLow);
     const port = bridge.ports.find((each) => each.device.index === packet.bridgeIn);
     if (port === undefined) this.net.fabric.drop(packet, bridge.place, "BRIDGE_PORT_DOWN");
     else port.finish(packet);

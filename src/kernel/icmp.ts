@@ -1,7 +1,9 @@
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import { STEP } from "../trace/step.ts";
+import { fold, pseudoSum } from "../wire/checksum.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
+import * as udp from "../wire/udp.ts";
 import type { Route } from "./fib.ts";
 import { selectAddress } from "./in-device.ts";
 import type { Namespace } from "./namespace.ts";
@@ -69,7 +71,7 @@ function unanswerable(packet: Packet): boolean {
  */
 export function sendError(net: Namespace, packet: Packet, type: number, code: number, information: number): void {
   const { trace } = net.fabric;
-  if (unanswerable(packet)) {
+  if (net.icmpBusy || unanswerable(packet)) {
     trace?.step(STEP.error, packet.id, net.place, 2, type, code, information);
     return;
   }
@@ -87,21 +89,32 @@ export function sendError(net: Namespace, packet: Packet, type: number, code: nu
   const room = Math.min(path.mtu, MAX_ERROR) - ipv4.IPV4_HEADER - icmp.ICMP_HEADER;
   const quoted = Math.min(packet.end - NETWORK, room);
   const length = icmp.ICMP_HEADER + quoted;
-  net.send({
+  net.sendIcmp({
     ...destination,
     protocol: ipv4.PROTOCOL_ICMP,
     ttl: 0,
     dontFragment: false,
     length,
     parent: packet.id,
+    relatesTo: packet,
     socket: null,
     write(error, at) {
       icmp.write(error.view, at, type, code, information);
       error.bytes.set(packet.bytes.subarray(NETWORK, NETWORK + quoted), at + icmp.ICMP_HEADER);
+      if (packet.partialChecksum) showPartialChecksum(error, at + icmp.ICMP_HEADER);
       icmp.setChecksum(error.view, at, length);
       trace?.step(STEP.error, packet.id, net.place, 0, type, code, information, error.id);
     },
   });
+}
+
+/** The quote at `at` is of a UDP datagram whose checksum nobody has computed yet. */
+function showPartialChecksum({ view, end }: Packet, at: number): void {
+  const transport = at + ipv4.headerLength(view, at);
+  if (end - transport < udp.UDP_HEADER) return;
+  const length = udp.length(view, transport);
+  const sum = pseudoSum(ipv4.source(view, at), ipv4.destination(view, at), ipv4.PROTOCOL_UDP, length);
+  view.setUint16(transport + 6, fold(sum));
 }
 
 /** The address that the error comes from; 0 leaves it to routing. */
@@ -151,7 +164,7 @@ function reply(net: Namespace, packet: Packet, at: number, type: number): void {
   const asked = ipv4.destination(view, NETWORK);
   const device = net.inDevices.get(packet.arrival) ?? net.loopback;
   const to = ipv4.source(view, NETWORK);
-  net.send({
+  net.sendIcmp({
     destination: to,
     source: route.type === "local" ? asked : selectAddress(net, device, to, "link"),
     tos: ipv4.tos(view, NETWORK),

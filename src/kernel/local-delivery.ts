@@ -13,11 +13,16 @@ export function localDeliver(packet: Packet, device: InDevice): void {
   const { view } = packet;
   const at = NETWORK + ipv4.headerLength(view, NETWORK);
   const protocol = ipv4.protocol(view, NETWORK);
+  const transport = net.transport(protocol);
+  if (transport !== null || protocol === ipv4.PROTOCOL_TCP) {
+    // nf_reset_ct(): what answers it is a packet of its own.
+    packet.connection = null;
+    packet.connectionState = "NONE";
+  }
   if (protocol === ipv4.PROTOCOL_ICMP) {
     icmpReceive(net, packet, at);
     return;
   }
-  const transport = net.transport(protocol);
   if (transport !== null) transport.receive(packet, at);
   else if (protocol === ipv4.PROTOCOL_TCP) sendReset(net, packet, at);
   else {

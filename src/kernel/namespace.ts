@@ -16,7 +16,7 @@ import { BridgeNetfilter } from "./bridge-netfilter.ts";
 import { Tracker } from "./conntrack/tracker.ts";
 import { Fib, Route, type RouteType, TABLE_LOCAL } from "./fib.ts";
 import { IcmpLimits, sendError } from "./icmp.ts";
-import { InDevice, InterfaceAddress, type Scope } from "./in-device.ts";
+import { InDevice, InterfaceAddress, type Scope, selectAddress } from "./in-device.ts";
 import { ipReceive } from "./ip-input.ts";
 import { localOut, outDevice } from "./ip-output.ts";
 import { Nat } from "./nat/nat.ts";
@@ -68,6 +68,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   readonly netfilter: Netfilter;
   readonly reassembly: Reassembly;
   readonly icmpLimits: IcmpLimits;
+  icmpBusy = false;
   readonly redirectPeers = new Map<number, RedirectPeer>();
   sets = new Map<string, IpSet>();
   readonly loopback: InDevice;
@@ -130,7 +131,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   /** `ip addr add`: the address, and the routes that come with it while the device is up. */
   addAddress(device: InDevice, address: number, length: number, scope: Scope = "global"): void {
     const added = new InterfaceAddress(address, length, scope);
-    added.secondary = device.addresses.some((other) => other.length === length && other.contains(address));
+    const primary = device.addresses.find((other) => other.length === length && other.contains(address)) ?? added;
+    added.secondary = primary !== added;
     device.addresses.push(added);
     this.addresses.set(address, device);
     this.fib.add(
@@ -139,7 +141,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
         destination: address,
         length: 32,
         device,
-        source: address,
+        source: primary.address,
         table: TABLE_LOCAL,
         kernel: true,
       }),
@@ -185,14 +187,23 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   deviceChanged(device: Device): void {
     const inDevice = this.inDevices.get(device.index);
     if (inDevice === undefined) return;
+    if (device.up && !device.carrier) this.forgetNeighbours(inDevice, (neighbour) => neighbour.state !== "PERMANENT");
     if (device.up) {
       for (const address of inDevice.addresses) this.connect(inDevice, address);
       return;
     }
     this.fib.remove((route) => route.device === inDevice && route.type !== "local");
-    for (const neighbour of inDevice.neighbours.values()) neighbour.forget();
-    inDevice.neighbours.clear();
+    this.forgetNeighbours(inDevice, () => true);
     this.nat.deviceGone(device);
+  }
+
+  /** `neigh_flush_dev()`. */
+  private forgetNeighbours(device: InDevice, gone: (neighbour: Neighbour) => boolean): void {
+    for (const [address, neighbour] of device.neighbours) {
+      if (!gone(neighbour)) continue;
+      neighbour.forget();
+      device.neighbours.delete(address);
+    }
   }
 
   /** `inet_addr_type()`: what this address is to us; with a device, to that device alone. */
@@ -218,7 +229,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const device = this.inDevices.get(out.index);
     if (device === undefined) return 0;
     const nextHop = packet.gateway || ipv4.destination(packet.view, NETWORK);
-    return device.select(nextHop, "global") || device.select(0, "link");
+    return selectAddress(this, device, nextHop, "global");
   }
 
   // Frames in.
@@ -228,7 +239,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const type = packet.end < NETWORK ? 0 : ethernet.etherType(packet.view, FRAME);
     if (type === ethernet.ETHERTYPE_IPV4) ipReceive(packet, device);
     else if (type === ethernet.ETHERTYPE_ARP) arpReceive(packet, device);
-    else this.fabric.drop(packet, device.device.place, "UNHANDLED_PROTO");
+    else {
+      device.device.counters.rxDropped++;
+      this.fabric.drop(packet, device.device.place, "UNHANDLED_PROTO");
+    }
   }
 
   /** Records what a packet made here looks like; `from` is FRAME with an Ethernet header, NETWORK before it has one. */
@@ -271,6 +285,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     packet.route = route;
     packet.gateway = gateway;
     packet.socket = datagram.socket;
+    packet.partialChecksum = datagram.protocol === ipv4.PROTOCOL_UDP && route.type === "local";
+    if (datagram.relatesTo) attach(packet, datagram.relatesTo);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
     ipv4.write(view, NETWORK, {
       source,
@@ -284,6 +300,16 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     });
     datagram.write(packet, NETWORK + ipv4.IPV4_HEADER, source);
     return this.launch(packet);
+  }
+
+  /** `icmp_xmit_lock()`: while the kernel sends a message of its own, the output path cannot make it send another. */
+  sendIcmp(datagram: Datagram): void {
+    const { scheduler } = this.fabric;
+    scheduler.disable();
+    this.icmpBusy = true;
+    this.send(datagram);
+    this.icmpBusy = false;
+    scheduler.enable();
   }
 
   /** `raw_send_hdrinc()`: a packet that brings its own IPv4 header. Zero source, length and id are filled in. */
@@ -448,8 +474,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const reset = this.fabric.generate(ethernet.ETHERNET_HEADER + length, packet.id);
     reset.route = found.route;
     reset.gateway = found.gateway;
-    reset.connection = packet.connection;
-    if (packet.connection !== null) reset.connectionState = attachedState(packet);
+    attach(reset, packet);
     ethernet.setEtherType(reset.view, FRAME, ethernet.ETHERTYPE_IPV4);
     ipv4.write(reset.view, NETWORK, {
       source,
@@ -494,8 +519,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   }
 }
 
-/** `nf_ct_attach()`: an answer made in place belongs to the flow, as RELATED in the other direction. */
-function attachedState(packet: Packet): "RELATED" | "RELATED_REPLY" {
-  const reply = packet.connectionState === "ESTABLISHED_REPLY" || packet.connectionState === "RELATED_REPLY";
-  return reply ? "RELATED" : "RELATED_REPLY";
+/** `nf_ct_attach()`: what is made in answer to a packet belongs to its flow, as RELATED in the other direction. */
+function attach(made: Packet, to: Packet): void {
+  if (to.connection === null) return;
+  const reply = to.connectionState === "ESTABLISHED_REPLY" || to.connectionState === "RELATED_REPLY";
+  made.connection = to.connection;
+  made.connectionState = reply ? "RELATED" : "RELATED_REPLY";
 }

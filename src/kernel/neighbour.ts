@@ -51,8 +51,13 @@ export class Neighbour {
     readonly address: number,
   ) {
     const { scheduler } = device.net.fabric;
-    this.resolving = scheduler.timer(() => this.expire());
-    this.ageing = scheduler.timer(() => this.expire(), true);
+    const expire = () => {
+      scheduler.disable();
+      this.expire();
+      scheduler.enable();
+    };
+    this.resolving = scheduler.timer(expire);
+    this.ageing = scheduler.timer(expire, true);
     const base = device.net.sysctls.get("net.ipv4.neigh.default.base_reachable_time_ms") * 1e6;
     this.reachableTime = Math.floor(base / 2 + device.net.random.unit() * base);
     const now = scheduler.now;
@@ -107,7 +112,9 @@ export class Neighbour {
     const { view } = packet;
     const { device } = this.device;
     ethernet.setDestination(view, FRAME, this.macHigh, this.macLow);
-    ethernet.setSource(view, FRAME, device.macHigh, device.macLow);
+    // Taps share the bytes that br_nf_dev_xmit() puts the old source back into.
+    if (packet.bridgeDnat) ethernet.setSource(view, FRAME, packet.bridgeSourceHigh, packet.bridgeSourceLow);
+    else ethernet.setSource(view, FRAME, device.macHigh, device.macLow);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
     const down = !device.up;
     device.send(packet);
@@ -126,8 +133,11 @@ export class Neighbour {
       this.wake(net.sysctls.get("net.ipv4.neigh.default.delay_first_probe_time") * 1e9);
       return false;
     }
+    const { scheduler } = net.fabric;
+    scheduler.disable();
     this.enqueue(packet);
     this.solicit();
+    scheduler.enable();
     return true;
   }
 

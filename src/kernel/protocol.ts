@@ -66,6 +66,8 @@ export interface Datagram extends Destination {
   readonly length: number;
   /** The packet it answers or quotes, 0 for none. */
   readonly parent: number;
+  /** The flow that an error belongs to, as RELATED in the other direction (`nf_ct_attach()`); null for none. */
+  readonly relatesTo?: Packet | null;
   /** Writes the payload; addresses are final, so checksums can be computed. */
   write(packet: Packet, at: number, source: number): void;
   readonly socket: object | null;

@@ -49,13 +49,13 @@ export function routeInput(packet: Packet, device: InDevice): DropReason | null 
   const trace = net.fabric.trace;
   if (trace !== null) {
     const route = packet.route as Route | null;
-    const type = reason !== null ? "martian" : route!.type;
+    const type = ROUTE_TYPES.indexOf(reason !== null ? "martian" : route!.type);
     const out = route?.device ?? null;
     trace.step(
       STEP.route,
       packet.id,
       net.place,
-      ROUTE_TYPES.indexOf(type),
+      type | ((route?.length ?? 0) << 8),
       packet.gateway,
       out === null ? 0 : out.device.place,
       route?.table ?? 0,

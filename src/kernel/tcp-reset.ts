@@ -46,7 +46,7 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
     net.send({
       destination,
       source,
-      tos: ipv4.tos(view, NETWORK) & 0x1c,
+      tos: ipv4.tos(view, NETWORK) & 0xfc,
       mark: 0,
       device: 0,
       protocol: ipv4.PROTOCOL_TCP,

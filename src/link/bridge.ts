@@ -1,6 +1,6 @@
-import { FRAME, type Packet } from "../packet/packet.ts";
+import { type ConnectionState, FRAME, type Packet } from "../packet/packet.ts";
 import type { DropReason } from "../trace/reason.ts";
-import { STEP, wordNumber } from "../trace/step.ts";
+import { STEP, WORDS, wordNumber } from "../trace/step.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import { Device, type DeviceOptions, type DeviceWatcher, type Receiver } from "./device.ts";
 import type { Fabric } from "./fabric.ts";
@@ -44,6 +44,7 @@ const HOOK = {
   postrouting: wordNumber("hook", "postrouting"),
 };
 const FAMILY_BRIDGE = 1 << 4;
+const STATES: readonly ConnectionState[] = WORDS.connectionState;
 
 /** A device that belongs to a bridge: the bridge takes every frame that arrives on it. */
 export class BridgePort implements Receiver {
@@ -152,7 +153,7 @@ export class BridgePort implements Receiver {
 
   hook(packet: Packet, hook: number, leave: number, from: number, to: number): void {
     const trace = this.bridge.fabric.trace;
-    if (trace !== null) trace.step(STEP.hook, packet.id, this.bridge.place, hook, leave, from, to, FAMILY_BRIDGE);
+    if (trace !== null) trace.step(STEP.hook, packet.id, this.bridge.place, hook, leave, from, to, STATES.indexOf(packet.connectionState) | FAMILY_BRIDGE | (packet.mark << 5));
   }
 }
 
@@ -273,6 +274,11 @@ export class Bridge extends Device implements DeviceWatcher {
     this.filter?.input(packet);
     port.hook(packet, HOOK.input, 1, port.device.place, 0);
     this.receive(packet);
+  }
+
+  /** What comes up through a bridge has lost its Ethernet header by then. */
+  protected override countedBytes(packet: Packet, direction: "rx" | "tx"): number {
+    return direction === "rx" ? packet.length - ethernet.ETHERNET_HEADER : packet.length;
   }
 
   /** `should_deliver()`: null, or why this port must not send it. */

@@ -101,9 +101,14 @@ export abstract class Device {
         packet.length,
         ethernet.destinationHigh(packet.view, FRAME),
         ethernet.destinationLow(packet.view, FRAME),
+        ethernet.sourceHigh(packet.view, FRAME),
+        ethernet.sourceLow(packet.view, FRAME),
       );
     if (this.fabric.capture !== null) this.tap(packet, "out");
+    const { scheduler } = this.fabric;
+    scheduler.disable();
     this.transmit(packet);
+    scheduler.enable();
   }
 
   /** `ndo_start_xmit()`: what this kind of device does with a frame. Takes ownership. */
@@ -120,13 +125,15 @@ export abstract class Device {
     packet.arrival = this.index;
     const counters = this.counters;
     counters.rxPackets++;
-    counters.rxBytes += packet.length;
+    counters.rxBytes += this.countedBytes(packet, "rx");
     const trace = this.fabric.trace;
     if (trace !== null) trace.step(STEP.rx, packet.id, this.place, packet.length, PACKET_TYPES.indexOf(packet.type));
     if (this.fabric.capture !== null) this.tap(packet, "in");
     const receiver = this.receiver;
-    if (receiver === null) this.fabric.drop(packet, this.place, "UNHANDLED_PROTO");
-    else receiver.receive(packet);
+    if (receiver === null) {
+      counters.rxDropped++;
+      this.fabric.drop(packet, this.place, "UNHANDLED_PROTO");
+    } else receiver.receive(packet);
   }
 
   /** `eth_type_trans()`: whom the destination address means. */
@@ -140,7 +147,12 @@ export abstract class Device {
 
   protected countSent(packet: Packet): void {
     this.counters.txPackets++;
-    this.counters.txBytes += packet.length;
+    this.counters.txBytes += this.countedBytes(packet, "tx");
+  }
+
+  /** What the byte counters count of a frame; some devices leave the Ethernet header out. */
+  protected countedBytes(packet: Packet, _direction: "rx" | "tx"): number {
+    return packet.length;
   }
 
   /** Frames longer than the MTU plus the Ethernet header and a VLAN tag are not passed on, `is_skb_forwardable()`. */

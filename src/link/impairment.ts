@@ -1,4 +1,4 @@
-import { NETWORK, type Packet } from "../packet/packet.ts";
+import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import type { Timer } from "../sim/scheduler.ts";
 import { STEP, wordNumber } from "../trace/step.ts";
@@ -50,6 +50,7 @@ export class Impairment {
       const bit = random.below((packet.end - NETWORK) * 8);
       packet.bytes[NETWORK + (bit >> 3)]! ^= 1 << (bit & 7);
       fabric.trace?.step(STEP.impairment, packet.id, place, WORD.corrupted, 0);
+      fabric.trace?.headers(packet.id, place, packet.view, FRAME, packet.end);
     }
     if (random.chance(options.duplicate ?? 0)) {
       const copy = fabric.clone(packet, place);

@@ -1,4 +1,5 @@
 import type { Packet } from "../packet/packet.ts";
+import { ETHERNET_HEADER } from "../wire/ethernet.ts";
 import { Device } from "./device.ts";
 import type { Fabric } from "./fabric.ts";
 
@@ -6,6 +7,10 @@ import type { Fabric } from "./fabric.ts";
 export class Loopback extends Device {
   constructor(fabric: Fabric, namespace: string) {
     super(fabric, { name: "lo", namespace, mac: { high: 0, low: 0 }, mtu: 65_536 });
+  }
+
+  protected override countedBytes(packet: Packet): number {
+    return packet.length - ETHERNET_HEADER;
   }
 
   protected override transmit(packet: Packet): void {

@@ -60,11 +60,10 @@ export class Veth extends Device {
     packet.bridgeOut = 0;
     packet.bridgePrerouted = false;
     packet.bridgeDnat = false;
+    packet.partialChecksum = false;
     packet.socket = null;
     packet.arrival = 0;
-    if (peer.namespace !== this.namespace) {
-      packet.mark = 0;
-      packet.priority = 0;
-    }
+    packet.priority = 0;
+    if (peer.namespace !== this.namespace) packet.mark = 0;
   }
 }

@@ -65,6 +65,8 @@ export class Packet {
   bridgeDnat = false;
   bridgeSourceHigh = 0;
   bridgeSourceLow = 0;
+  /** CHECKSUM_PARTIAL: sent over lo, where nobody computes the transport checksum; a quote of it shows the pseudo header's sum. */
+  partialChecksum = false;
   /** The socket that sent it (`skb->sk`), for errors that the sender must hear of. */
   socket: object | null = null;
   /** Who holds it: false once it is back in the pool. */

@@ -43,6 +43,7 @@ export class Pool {
     packet.bridgeDnat = false;
     packet.bridgeSourceHigh = 0;
     packet.bridgeSourceLow = 0;
+    packet.partialChecksum = false;
     packet.socket = null;
     packet.live = true;
     this.held++;
@@ -72,6 +73,7 @@ export class Pool {
     packet.bridgeDnat = from.bridgeDnat;
     packet.bridgeSourceHigh = from.bridgeSourceHigh;
     packet.bridgeSourceLow = from.bridgeSourceLow;
+    packet.partialChecksum = from.partialChecksum;
     return packet;
   }
 

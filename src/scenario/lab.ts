@@ -231,7 +231,7 @@ class Lab {
       if (name === null || !this.families.has(family)) return;
       const input = names.get(c!);
       const output = names.get(d!);
-      const mark = family === "ip" ? e! >>> 5 : 0;
+      const mark = e! >>> 5;
       into.push({
         ns: "namespace" in name ? name.namespace : "",
         family,
@@ -239,7 +239,7 @@ class Lab {
         at: WORDS.passage[b!]!,
         ...(input?.kind === "device" ? { iif: input.device } : {}),
         ...(output?.kind === "device" ? { oif: output.device } : {}),
-        ...(family === "ip" ? connectionState(WORDS.connectionState[e! & 15]!) : {}),
+        ...connectionState(WORDS.connectionState[e! & 15]!),
         ...(mark !== 0 ? { mark } : {}),
       });
     } else if ((kind === STEP.rule || kind === STEP.policy) && this.families.has("ip")) {
@@ -267,7 +267,7 @@ class Lab {
       orig: tupleText(connection.original),
       reply: tupleText(connection.reply),
       status: statusNames(connection),
-      ...(tcp === null || ev === "DESTROY" ? {} : { tcp: tcp.state }),
+      ...(tcp === null ? {} : { tcp: tcp.state }),
       ...(ev === "DESTROY" ? {} : { timeout: this.left(connection) }),
     };
   }

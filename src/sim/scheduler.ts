@@ -62,6 +62,8 @@ export class Scheduler {
   private sequence = 0;
   /** Armed timers that keep a run going. */
   private foreground = 0;
+  /** How deep inside sections that must not be interrupted. */
+  private disabled = 0;
 
   /** Virtual nanoseconds since the start of the world. */
   get now(): number {
@@ -91,8 +93,9 @@ export class Scheduler {
   }
 
   /**
-   * Runs until nothing is left but background timers, or to the time `until` (virtual nanoseconds, inclusive). `limit` bounds the items and
-   * timers of one instant: a loop of bridges multiplies a broadcast for ever, and no input may hang the process.
+   * Runs until nothing is left but background timers, or to the time `until` (virtual nanoseconds, inclusive). `limit`
+   * bounds the items and timers of one instant: a loop of bridges multiplies a broadcast for ever, and no input may hang
+   * the process.
    */
   run(until = Number.POSITIVE_INFINITY, limit = 10_000_000): RunEnd {
     let left = limit;
@@ -123,17 +126,35 @@ export class Scheduler {
     return this.handOver(limit) < 0 ? "storm" : "idle";
   }
 
+  /** `local_bh_disable()`: until the matching {@link enable}, what is handed over waits. */
+  disable(): void {
+    this.disabled++;
+  }
+
+  /**
+   * `local_bh_enable()`: what a program or a rule caused by sending happens now, before it does its next thing. While
+   * items are being handed over this is left to those who do it.
+   */
+  enable(): void {
+    if (--this.disabled === 0 && this.head !== this.tail) this.handOver(1_000_000);
+  }
+
   /** What is left of `limit`; -1 when more waits than it allows. */
   private handOver(limit: number): number {
     let left = limit;
+    this.disabled++;
     while (this.head !== this.tail) {
-      if (left-- === 0) return -1;
+      if (left-- === 0) {
+        this.disabled--;
+        return -1;
+      }
       const slot = this.head++ & this.mask;
       const sink = this.sinks[slot] as Sink<unknown>;
       const item = this.items[slot];
       sink.receive(item);
     }
     this.head = this.tail = 0;
+    this.disabled--;
     return left;
   }
 

@@ -45,12 +45,22 @@ export const WORDS = {
 
 export type WordList = keyof typeof WORDS;
 
+/** Some bits of an operand that packs several values, for a step has five operands and no more. */
+export type BitField = {
+  readonly name: string;
+  /** The place of its lowest bit. */
+  readonly shift: number;
+  /** How many bits it has; the rest of the operand where absent. */
+  readonly width?: number;
+} & ({ readonly type: "number" | "hex" | "flag" } | { readonly type: "word"; readonly words: WordList });
+
 export type Operand =
   | {
       readonly name: string;
       readonly type: "number" | "address" | "mac" | "place" | "rule" | "chain" | "text" | "packet" | "reason" | "hex";
     }
-  | { readonly name: string; readonly type: "word"; readonly words: WordList };
+  | { readonly name: string; readonly type: "word"; readonly words: WordList }
+  | { readonly name: string; readonly type: "bits"; readonly fields: readonly BitField[] };
 
 export type Level = "hop" | "step" | "byte";
 
@@ -63,24 +73,30 @@ export interface StepKind {
   readonly says: string;
 }
 
-const number = (name: string): Operand => ({ name, type: "number" });
-const address = (name: string): Operand => ({ name, type: "address" });
-const mac = (name: string): Operand => ({ name, type: "mac" });
-const place = (name: string): Operand => ({ name, type: "place" });
-const word = (name: string, words: WordList): Operand => ({ name, type: "word", words });
+const number = <const N extends string>(name: N) => ({ name, type: "number" }) as const;
+const hex = <const N extends string>(name: N) => ({ name, type: "hex" }) as const;
+const address = <const N extends string>(name: N) => ({ name, type: "address" }) as const;
+const mac = <const N extends string>(name: N) => ({ name, type: "mac" }) as const;
+const place = <const N extends string>(name: N) => ({ name, type: "place" }) as const;
+const packet = <const N extends string>(name: N) => ({ name, type: "packet" }) as const;
+const text = <const N extends string>(name: N) => ({ name, type: "text" }) as const;
+const word = <const N extends string, const W extends WordList>(name: N, words: W) =>
+  ({ name, type: "word", words }) as const;
+const bits = <const F extends readonly BitField[]>(name: string, fields: F) =>
+  ({ name, type: "bits", fields }) as const;
 
 export const STEP_KINDS = [
   {
     name: "born",
     level: "hop",
     says: "the packet came to be",
-    operands: [word("origin", "origin"), { name: "parent", type: "packet" }],
+    operands: [word("origin", "origin"), packet("parent")],
   },
   {
     name: "ethernet",
     level: "byte",
     says: "Ethernet header",
-    operands: [mac("destination"), mac("source"), { name: "type", type: "hex" }],
+    operands: [mac("destination"), mac("source"), hex("type")],
   },
   {
     name: "arp",
@@ -91,26 +107,38 @@ export const STEP_KINDS = [
   {
     name: "ipv4",
     level: "step",
-    says: "IPv4 header",
+    says: "IPv4 header; a fragment unit is eight bytes",
     operands: [
       address("source"),
       address("destination"),
-      { name: "protocolTtlTos", type: "hex" },
-      { name: "lengthId", type: "hex" },
-      { name: "fragment", type: "hex" },
+      bits("protocolTtlTos", [
+        { name: "protocol", type: "number", shift: 16, width: 8 },
+        { name: "ttl", type: "number", shift: 8, width: 8 },
+        { name: "tos", type: "hex", shift: 0, width: 8 },
+      ]),
+      bits("lengthId", [
+        { name: "length", type: "number", shift: 16 },
+        { name: "identification", type: "number", shift: 0, width: 16 },
+      ]),
+      bits("fragment", [
+        { name: "dontFragment", type: "flag", shift: 14, width: 1 },
+        { name: "moreFragments", type: "flag", shift: 13, width: 1 },
+        { name: "fragmentUnits", type: "number", shift: 0, width: 13 },
+      ]),
     ],
   },
   {
     name: "transport",
     level: "step",
     says: "first eight bytes behind the IPv4 header, and the TCP flags",
-    operands: [
-      { name: "first", type: "hex" },
-      { name: "second", type: "hex" },
-      { name: "flags", type: "hex" },
-    ],
+    operands: [hex("first"), hex("second"), hex("flags")],
   },
-  { name: "tx", level: "hop", says: "a device sends it", operands: [number("bytes"), mac("destination")] },
+  {
+    name: "tx",
+    level: "hop",
+    says: "a device sends it",
+    operands: [number("bytes"), mac("destination"), mac("source")],
+  },
   { name: "rx", level: "hop", says: "a device receives it", operands: [number("bytes"), word("type", "packetType")] },
   {
     name: "learn",
@@ -125,10 +153,25 @@ export const STEP_KINDS = [
     operands: [word("decision", "bridgeDecision"), place("port")],
   },
   {
+    name: "readdress",
+    level: "step",
+    says: "a bridge gives the frame another destination, because NAT changed that of the packet in it",
+    operands: [mac("destination")],
+  },
+  {
     name: "route",
     level: "step",
     says: "routing decides",
-    operands: [word("type", "routeType"), address("gateway"), place("device"), number("table"), address("source")],
+    operands: [
+      bits("typePrefix", [
+        { name: "type", type: "word", words: "routeType", shift: 0, width: 8 },
+        { name: "prefixLength", type: "number", shift: 8, width: 8 },
+      ]),
+      address("gateway"),
+      place("device"),
+      number("table"),
+      address("source"),
+    ],
   },
   {
     name: "neighbour",
@@ -146,7 +189,11 @@ export const STEP_KINDS = [
       word("passage", "passage"),
       place("in"),
       place("out"),
-      { name: "stateFamilyMark", type: "hex" },
+      bits("stateFamilyMark", [
+        { name: "state", type: "word", words: "connectionState", shift: 0, width: 4 },
+        { name: "family", type: "word", words: "family", shift: 4, width: 1 },
+        { name: "mark", type: "hex", shift: 5 },
+      ]),
     ],
   },
   {
@@ -181,7 +228,10 @@ export const STEP_KINDS = [
       word("manip", "manip"),
       address("from"),
       address("to"),
-      { name: "ports", type: "hex" },
+      bits("ports", [
+        { name: "fromPort", type: "number", shift: 16 },
+        { name: "toPort", type: "number", shift: 0, width: 16 },
+      ]),
       word("layer", "layer"),
     ],
   },
@@ -197,13 +247,7 @@ export const STEP_KINDS = [
     name: "error",
     level: "step",
     says: "an ICMP error is made for it",
-    operands: [
-      word("outcome", "error"),
-      number("type"),
-      number("code"),
-      { name: "information", type: "hex" },
-      { name: "error", type: "packet" },
-    ],
+    operands: [word("outcome", "error"), number("type"), number("code"), hex("information"), packet("error")],
   },
   {
     name: "impairment",
@@ -211,9 +255,9 @@ export const STEP_KINDS = [
     says: "the cable interferes",
     operands: [word("what", "impairment"), number("nanoseconds")],
   },
-  { name: "program", level: "hop", says: "a program says", operands: [{ name: "line", type: "text" }] },
-  { name: "delivered", level: "hop", says: "ends at a socket or a program", operands: [{ name: "to", type: "text" }] },
-  { name: "consumed", level: "hop", says: "ends inside the kernel, used up", operands: [{ name: "by", type: "text" }] },
+  { name: "program", level: "hop", says: "a program says", operands: [text("line")] },
+  { name: "delivered", level: "hop", says: "ends at a socket or a program", operands: [text("to")] },
+  { name: "consumed", level: "hop", says: "ends inside the kernel, used up", operands: [text("by")] },
   { name: "dropped", level: "hop", says: "ends for a reason", operands: [{ name: "reason", type: "reason" }] },
 ] as const satisfies readonly StepKind[];
 

@@ -109,6 +109,12 @@ describe("whom a frame means", () => {
   });
 });
 
+it("has an index and a place of its own", () => {
+  const { left, right } = cable();
+  expect([left.index, right.index]).toEqual([1, 2]);
+  expect(left.place).not.toBe(right.place);
+});
+
 describe("a device's watchers", () => {
   it("hear of a change once, and of no change never", () => {
     const { device } = dummy();

@@ -155,7 +155,8 @@ describe("exchanging two packets' bytes", () => {
     expect(fields(small)).toEqual({ ...before, end: FRAME + 9000 });
     expect(fields(large)).toEqual({ ...after, end: FRAME + 60 });
     expect(small.bytes.every((byte) => byte === 2) && large.bytes.every((byte) => byte === 1)).toBe(true);
-    expect(small.view.getUint8(0)).toBe(2);
+    expect([small.view.getUint8(0), large.view.getUint8(0)]).toEqual([2, 1]);
+    for (const packet of [small, large]) expect(packet.bytes.length).toBe(packet.capacity + SLACK);
   });
 
   it("puts each buffer back where it belongs", () => {

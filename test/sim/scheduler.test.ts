@@ -162,6 +162,51 @@ describe("timers", () => {
   });
 });
 
+describe("background timers", () => {
+  it("do not keep a run going that has no end", () => {
+    const scheduler = new Scheduler();
+    const got: string[] = [];
+    const ageing: Timer = scheduler.timer(() => {
+      got.push(`age ${scheduler.now}`);
+      ageing.armIn(10);
+    }, true);
+    ageing.arm(10);
+    scheduler.timer(() => got.push(`work ${scheduler.now}`)).arm(25);
+    expect(scheduler.run()).toBe("idle");
+    expect(got).toEqual(["age 10", "age 20", "work 25"]);
+    expect(scheduler.now).toBe(25);
+    expect(ageing.armed).toBe(true);
+  });
+
+  it("fire like any other in a run to a given time", () => {
+    const scheduler = new Scheduler();
+    let fired = 0;
+    const ageing: Timer = scheduler.timer(() => {
+      fired++;
+      ageing.armIn(10);
+    }, true);
+    ageing.arm(10);
+    expect(scheduler.run(35)).toBe("until");
+    expect(fired).toBe(3);
+    expect(scheduler.now).toBe(35);
+  });
+
+  it("are told from work however often timers are armed, moved and cancelled", () => {
+    const step = fc.record({ timer: fc.nat({ max: 5 }), at: fc.option(fc.nat({ max: 20 })) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const scheduler = new Scheduler();
+        const timers = Array.from({ length: 6 }, (_, i) => scheduler.timer(() => {}, i % 2 === 0));
+        for (const { timer, at } of steps) at === null ? timers[timer]!.cancel() : timers[timer]!.arm(at);
+        const work = timers.filter((timer) => timer.armed && !timer.background).map((timer) => timer.at);
+        scheduler.run();
+        expect(scheduler.now).toBe(Math.max(0, ...work));
+        expect(timers.some((timer) => timer.armed && !timer.background)).toBe(false);
+      }),
+    );
+  });
+});
+
 describe("time", () => {
   it("never goes back, whatever the timers do", () => {
     fc.assert(

@@ -13,8 +13,10 @@ export type ParsedChains = ReadonlyMap<Chain, readonly ParsedRule[]>;
 export function checkTable(table: Table, parsed: ParsedChains): void {
   const done = new Set<Chain>();
   for (const chain of table.chains.values()) checkLoops(chain, parsed, [], done);
-  for (const name of BASE_CHAINS[table.name])
-    checkHook(table.chains.get(name)!, name.toLowerCase() as Hook, parsed, new Set());
+  for (const name of BASE_CHAINS[table.name]) {
+    const chain = table.chains.get(name);
+    if (chain !== undefined) checkHook(chain, name.toLowerCase() as Hook, parsed, new Set());
+  }
 }
 
 function checkLoops(chain: Chain, parsed: ParsedChains, path: readonly Chain[], done: Set<Chain>): void {

@@ -69,7 +69,7 @@ function create(words: Words, sets: Map<string, IpSet>): void {
       if (family.text !== "inet") throw unexpected(family, "inet; hopscope does not model IPv6 yet");
     } else if (option.text === "netmask" && type.text === "hash:ip")
       mask = maskOf(readInteger(words.next("a prefix length"), 1, 32, "a prefix length"));
-    else if (option.text in HARMLESS) skip(words, option, HARMLESS[option.text]!);
+    else if (Object.hasOwn(HARMLESS, option.text)) skip(words, option, HARMLESS[option.text]!);
     else throw unexpected(option, "an option of a set that hopscope models");
   }
   if (type.text === "hash:ip") sets.set(name.text, new IpSetAddresses(name.text, mask));
@@ -90,7 +90,7 @@ function add(words: Words, sets: Map<string, IpSet>): void {
   while (words.more) {
     const option = words.next("an option");
     if (option.text === "nomatch" && set.type === "hash:net") match = false;
-    else if (option.text in HARMLESS_OF_MEMBER) skip(words, option, HARMLESS_OF_MEMBER[option.text]!);
+    else if (Object.hasOwn(HARMLESS_OF_MEMBER, option.text)) skip(words, option, HARMLESS_OF_MEMBER[option.text]!);
     else throw unexpected(option, "an option of a member that hopscope models");
   }
   if (set instanceof IpSetAddresses) for (const address of readMembers(member)) set.members.add(address & set.mask);

@@ -1,7 +1,7 @@
 import { type Token, unexpected } from "./tokenizer.ts";
 
 /** IANA protocol numbers under the names that iptables prints. */
-const PROTOCOLS: Readonly<Record<string, number>> = {
+const PROTOCOLS = {
   icmp: 1,
   igmp: 2,
   ggp: 3,
@@ -58,7 +58,8 @@ const PROTOCOLS: Readonly<Record<string, number>> = {
   ethernet: 143,
 };
 
-const ALIASES: Readonly<Record<string, number>> = { all: 0, ip: 0, icmpv6: 58, "ipv6-mh": 135, mh: 135 };
+const ALIASES = { all: 0, ip: 0, icmpv6: 58, "ipv6-mh": 135, mh: 135 };
+const numbers = new Map<string, number>(Object.entries({ ...PROTOCOLS, ...ALIASES }));
 const names = new Map(Object.entries(PROTOCOLS).map(([name, number]) => [number, name]));
 
 export const PROTOCOL_DCCP = 33;
@@ -69,7 +70,7 @@ export const PROTOCOL_UDPLITE = 136;
 export function readProtocol(token: Token): number {
   const text = token.text.toLowerCase();
   if (/^\d+$/.test(text) && Number(text) <= 255) return Number(text);
-  const number = PROTOCOLS[text] ?? ALIASES[text];
+  const number = numbers.get(text);
   if (number === undefined) throw unexpected(token, "a protocol (0-255, a name such as tcp, or all)");
   return number;
 }

@@ -58,7 +58,7 @@ class TableText {
     private readonly name: TableName,
     before: ReadonlyMap<TableName, Table>,
   ) {
-    for (const base of BASE_CHAINS[name]) this.addChain(base, before.get(name)?.chains.get(base)?.policy ?? "ACCEPT");
+    for (const [base, { policy }] of before.get(name)?.chains ?? []) if (policy !== null) this.addChain(base, policy);
   }
 
   readLine(tokens: readonly Token[], end: Token): void {
@@ -77,7 +77,10 @@ class TableText {
     const table = new Table(this.name);
     const user = [...this.chains.values()].filter((chain) => chain.policy === null);
     user.sort((a, b) => (a.name < b.name ? -1 : 1));
-    for (const base of BASE_CHAINS[this.name]) table.chains.set(base, this.chains.get(base)!);
+    for (const base of BASE_CHAINS[this.name]) {
+      const chain = this.chains.get(base);
+      if (chain !== undefined) table.chains.set(base, chain);
+    }
     for (const chain of user) table.chains.set(chain.name, chain);
     checkTable(table, this.rules);
     for (const [chain, rules] of this.rules) chain.rules.push(...rules.map(({ rule }) => rule));
@@ -89,7 +92,7 @@ class TableText {
     const name = part(tokens[0]!, 1);
     const policy = tokens[1];
     if (policy === undefined) throw unexpected(end, "a policy (ACCEPT, DROP or -)");
-    const chain = this.chains.get(name.text) ?? this.addChain(readChainName(name), null);
+    const chain = this.chains.get(name.text) ?? this.addChain(readChainName(name), this.isBase(name) ? "ACCEPT" : null);
     if (policy.text !== "-") this.setPolicy(chain, policy);
     const counters = tokens[2];
     if (counters === undefined) return;
@@ -140,8 +143,14 @@ class TableText {
 
   private readChain(token: Token): Chain {
     const chain = token.end ? undefined : this.chains.get(token.text);
-    if (chain === undefined) throw unexpected(token, "a chain of this table");
-    return chain;
+    if (chain !== undefined) return chain;
+    if (!this.isBase(token)) throw unexpected(token, "a chain of this table");
+    return this.addChain(token.text, "ACCEPT");
+  }
+
+  /** A base chain comes to be when it is named first, as iptables-nft has it. */
+  private isBase(token: Token): boolean {
+    return !token.end && BASE_CHAINS[this.name].includes(token.text);
   }
 
   private setPolicy(chain: Chain, token: Token): void {

@@ -141,8 +141,6 @@ export const NEEDS_CONNTRACK: ReadonlySet<string> = new Set([
   "helper",
   "cluster",
   "CONNMARK",
-  "CT",
-  "NOTRACK",
   "SNAT",
   "DNAT",
   "MASQUERADE",

@@ -278,3 +278,17 @@ describe("bad rule text is refused", () => {
     expect(`${place.line}:${place.column} ${found} | ${wanted}`).toBe(expected);
   });
 });
+
+describe("a word that every object knows", () => {
+  it.each([
+    "-p constructor",
+    "-p tcp --dport constructor",
+    "-p icmp --icmp-type constructor",
+    "-j LOG --log-level constructor",
+    "-m addrtype --dst-type constructor",
+    "-m constructor",
+    "-j constructor",
+  ])("is as unknown as any other: %s", (rule) => {
+    expect(refusal(rule)).toContain('"constructor"');
+  });
+});

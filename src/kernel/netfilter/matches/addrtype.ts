@@ -59,9 +59,9 @@ class AddrtypeMatch implements Match {
 function readTypes(token: Token | null): number {
   let bits = 0;
   for (const item of token === null ? [] : splitList(token)) {
-    const bit = BIT[item.text.toUpperCase()];
-    if (bit === undefined) throw unexpected(item, `an address type (${TYPES.join(", ")})`);
-    bits |= bit;
+    const bit = (TYPES as readonly string[]).indexOf(item.text.toUpperCase());
+    if (bit < 0) throw unexpected(item, `an address type (${TYPES.join(", ")})`);
+    bits |= 1 << bit;
   }
   return bits;
 }

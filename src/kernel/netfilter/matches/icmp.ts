@@ -11,48 +11,50 @@ const ANY = 255;
 /** Type, first and last code. */
 type Wanted = readonly [type: number, codeMin: number, codeMax: number];
 
-const NAMES: Readonly<Record<string, Wanted>> = {
-  any: [ANY, 0, 255],
-  "echo-reply": [0, 0, 255],
-  pong: [0, 0, 255],
-  "destination-unreachable": [3, 0, 255],
-  "network-unreachable": [3, 0, 0],
-  "host-unreachable": [3, 1, 1],
-  "protocol-unreachable": [3, 2, 2],
-  "port-unreachable": [3, 3, 3],
-  "fragmentation-needed": [3, 4, 4],
-  "source-route-failed": [3, 5, 5],
-  "network-unknown": [3, 6, 6],
-  "host-unknown": [3, 7, 7],
-  "network-prohibited": [3, 9, 9],
-  "host-prohibited": [3, 10, 10],
-  "tos-network-unreachable": [3, 11, 11],
-  "tos-host-unreachable": [3, 12, 12],
-  "communication-prohibited": [3, 13, 13],
-  "host-precedence-violation": [3, 14, 14],
-  "precedence-cutoff": [3, 15, 15],
-  "source-quench": [4, 0, 255],
-  redirect: [5, 0, 255],
-  "network-redirect": [5, 0, 0],
-  "host-redirect": [5, 1, 1],
-  "tos-network-redirect": [5, 2, 2],
-  "tos-host-redirect": [5, 3, 3],
-  "echo-request": [8, 0, 255],
-  ping: [8, 0, 255],
-  "router-advertisement": [9, 0, 255],
-  "router-solicitation": [10, 0, 255],
-  "time-exceeded": [11, 0, 255],
-  "ttl-exceeded": [11, 0, 255],
-  "ttl-zero-during-transit": [11, 0, 0],
-  "ttl-zero-during-reassembly": [11, 1, 1],
-  "parameter-problem": [12, 0, 255],
-  "ip-header-bad": [12, 0, 0],
-  "required-option-missing": [12, 1, 1],
-  "timestamp-request": [13, 0, 255],
-  "timestamp-reply": [14, 0, 255],
-  "address-mask-request": [17, 0, 255],
-  "address-mask-reply": [18, 0, 255],
-};
+const NAMES = new Map<string, Wanted>(
+  Object.entries<Wanted>({
+    any: [ANY, 0, 255],
+    "echo-reply": [0, 0, 255],
+    pong: [0, 0, 255],
+    "destination-unreachable": [3, 0, 255],
+    "network-unreachable": [3, 0, 0],
+    "host-unreachable": [3, 1, 1],
+    "protocol-unreachable": [3, 2, 2],
+    "port-unreachable": [3, 3, 3],
+    "fragmentation-needed": [3, 4, 4],
+    "source-route-failed": [3, 5, 5],
+    "network-unknown": [3, 6, 6],
+    "host-unknown": [3, 7, 7],
+    "network-prohibited": [3, 9, 9],
+    "host-prohibited": [3, 10, 10],
+    "tos-network-unreachable": [3, 11, 11],
+    "tos-host-unreachable": [3, 12, 12],
+    "communication-prohibited": [3, 13, 13],
+    "host-precedence-violation": [3, 14, 14],
+    "precedence-cutoff": [3, 15, 15],
+    "source-quench": [4, 0, 255],
+    redirect: [5, 0, 255],
+    "network-redirect": [5, 0, 0],
+    "host-redirect": [5, 1, 1],
+    "tos-network-redirect": [5, 2, 2],
+    "tos-host-redirect": [5, 3, 3],
+    "echo-request": [8, 0, 255],
+    ping: [8, 0, 255],
+    "router-advertisement": [9, 0, 255],
+    "router-solicitation": [10, 0, 255],
+    "time-exceeded": [11, 0, 255],
+    "ttl-exceeded": [11, 0, 255],
+    "ttl-zero-during-transit": [11, 0, 0],
+    "ttl-zero-during-reassembly": [11, 1, 1],
+    "parameter-problem": [12, 0, 255],
+    "ip-header-bad": [12, 0, 0],
+    "required-option-missing": [12, 1, 1],
+    "timestamp-request": [13, 0, 255],
+    "timestamp-reply": [14, 0, 255],
+    "address-mask-request": [17, 0, 255],
+    "address-mask-reply": [18, 0, 255],
+  }),
+);
 
 /** `icmp_match()` of ip_tables.c. */
 class IcmpMatch implements Match {
@@ -88,12 +90,12 @@ class IcmpMatch implements Match {
 export function readIcmpType(token: Token): Wanted {
   const what = "an ICMP type (a name such as echo-request, type or type/code)";
   const text = token.text.toLowerCase();
-  const exact = NAMES[text];
+  const exact = NAMES.get(text);
   if (exact) return exact;
   if (!/^\d/.test(text)) {
-    const begun = Object.keys(NAMES).filter((name) => text !== "" && name.startsWith(text));
+    const begun = [...NAMES.keys()].filter((name) => text !== "" && name.startsWith(text));
     if (begun.length !== 1) throw unexpected(token, begun.length === 0 ? what : `one of ${begun.join(", ")}`);
-    return NAMES[begun[0]!]!;
+    return NAMES.get(begun[0]!)!;
   }
   const slash = text.indexOf("/");
   if (slash < 0) return [readInteger(token, 0, 255, "an ICMP type"), 0, 255];

@@ -3,17 +3,19 @@ import type { Target, TargetVerdict } from "../rule.ts";
 import { quote, type Token, unexpected } from "../tokenizer.ts";
 
 /** The levels of syslog under the names that iptables takes. */
-const LEVELS: Readonly<Record<string, number>> = {
-  emerg: 0,
-  panic: 0,
-  alert: 1,
-  crit: 2,
-  error: 3,
-  warning: 4,
-  notice: 5,
-  info: 6,
-  debug: 7,
-};
+const LEVELS = new Map<string, number>(
+  Object.entries({
+    emerg: 0,
+    panic: 0,
+    alert: 1,
+    crit: 2,
+    error: 3,
+    warning: 4,
+    notice: 5,
+    info: 6,
+    debug: 7,
+  }),
+);
 const WARNING = 4;
 const PREFIX = 29;
 
@@ -44,8 +46,8 @@ class LogTarget implements Target {
 
 function readLevel(token: Token): number {
   const word = token.text.toLowerCase();
-  const level = /^[0-7]$/.test(word) ? Number(word) : LEVELS[word];
-  if (level === undefined) throw unexpected(token, `a log level (0-7 or ${Object.keys(LEVELS).join(", ")})`);
+  const level = /^[0-7]$/.test(word) ? Number(word) : LEVELS.get(word);
+  if (level === undefined) throw unexpected(token, `a log level (0-7 or ${[...LEVELS.keys()].join(", ")})`);
   return level;
 }
 

@@ -7,13 +7,15 @@ import { hexByte, type Masked, readInteger } from "../value.ts";
 import { traceChange } from "./change.ts";
 
 /** RFC 1349. */
-const NAMES: Readonly<Record<string, number>> = {
-  "minimize-delay": 0x10,
-  "maximize-throughput": 0x08,
-  "maximize-reliability": 0x04,
-  "minimize-cost": 0x02,
-  "normal-service": 0x00,
-};
+const NAMES = new Map<string, number>(
+  Object.entries({
+    "minimize-delay": 0x10,
+    "maximize-throughput": 0x08,
+    "maximize-reliability": 0x04,
+    "minimize-cost": 0x02,
+    "normal-service": 0x00,
+  }),
+);
 /** A name says nothing of the precedence bits. */
 const NAME_MASK = 0x3f;
 
@@ -49,7 +51,7 @@ function readTos(token: Token): Masked {
     if (slash < 0) return { value: readByte(token), mask: 0xff };
     return { value: readByte(part(token, 0, slash)), mask: readByte(part(token, slash + 1)) };
   }
-  const value = NAMES[token.text.toLowerCase()];
+  const value = NAMES.get(token.text.toLowerCase());
   if (value === undefined)
     throw unexpected(token, "a TOS byte (0-255) with or without a mask, or a name such as Minimize-Delay");
   return { value, mask: NAME_MASK };

@@ -1,0 +1,199 @@
+import type { Timer } from "../sim/scheduler.ts";
+import type { Echo, EchoError, PingSocket } from "../socket/ping.ts";
+import { strerror } from "../socket/strerror.ts";
+import { formatIpv4 } from "../wire/address.ts";
+import type { Arguments } from "./command-line.ts";
+import { describeError } from "./icmp-message.ts";
+import type { Environment, Program } from "./program.ts";
+
+/** Times in nanoseconds. */
+export interface PingOptions {
+  readonly destination: number;
+  /** How many requests; 0 goes on for ever. */
+  readonly count?: number;
+  readonly interval?: number;
+  /** How long to wait for an answer after the last request when there was none at all. */
+  readonly timeout?: number;
+  /** When to end in any case; 0 for never. */
+  readonly deadline?: number;
+  /** Bytes of data. */
+  readonly size?: number;
+  readonly ttl?: number;
+  readonly dontFragment?: boolean;
+}
+
+const HEADERS = 28;
+const SECOND = 1e9;
+
+/** `ping` of iputils, as its options are read. @throws {InputError}. */
+export function parsePing(words: Arguments): Program {
+  const discovery = words.option("M");
+  const options: PingOptions = {
+    count: words.integer("c", 0, [1, 1_000_000]),
+    interval: words.seconds("i", 1),
+    timeout: words.seconds("W", 10),
+    deadline: words.seconds("w", 0),
+    size: words.integer("s", 56, [0, 65_507]),
+    ttl: words.integer("t", 0, [1, 255]),
+    ...(discovery === null ? {} : { dontFragment: discovery.text !== "dont" }),
+    destination: words.address(words.operand("the address to ping")),
+  };
+  words.finish();
+  return ping(options);
+}
+
+/** Asks a host for echoes and prints each answer with its time, as `ping` of iputils does. */
+export function ping(options: PingOptions): Program {
+  return { name: "ping", serves: false, start: (environment) => new Ping(environment, options).start() };
+}
+
+class Ping {
+  private readonly socket: PingSocket;
+  private readonly next: Timer;
+  private readonly last: Timer;
+  private readonly deadline: Timer;
+  private readonly sentAt = new Map<number, number>();
+  private readonly answered = new Set<number>();
+  private readonly times: number[] = [];
+  private started = 0;
+  private latest = 0;
+  private sent = 0;
+  private duplicates = 0;
+  private errors = 0;
+  /** The most requests that were under way at once. */
+  private pipe = 0;
+
+  constructor(
+    private readonly environment: Environment,
+    private readonly options: PingOptions,
+  ) {
+    const { scheduler } = environment;
+    this.socket = environment.ping.socket();
+    this.socket.onReply = (echo) => this.replied(echo);
+    this.socket.onError = (error) => this.failed(error);
+    this.next = scheduler.timer(() => this.send());
+    this.last = scheduler.timer(() => this.finish());
+    this.deadline = scheduler.timer(() => this.finish());
+  }
+
+  private get now(): number {
+    return this.environment.scheduler.now;
+  }
+
+  start(): void {
+    const { destination, size = 56, deadline = 0 } = this.options;
+    const target = formatIpv4(destination);
+    this.started = this.latest = this.now;
+    const failed = this.environment.udp.open({ broadcast: true }).connect(destination, 1025);
+    if (failed !== null) {
+      this.environment.say(`ping: connect: ${strerror(failed)}`);
+      this.socket.close();
+      this.environment.exit(2);
+      return;
+    }
+    this.environment.say(`PING ${target} (${target}) ${size}(${size + HEADERS}) bytes of data.`);
+    if (deadline > 0) this.deadline.armIn(deadline);
+    this.send();
+  }
+
+  private send(): void {
+    const { destination, count = 0, interval = SECOND, size = 56, ttl = 0, dontFragment } = this.options;
+    const sequence = ++this.sent;
+    this.latest = this.now;
+    this.sentAt.set(sequence & 0xffff, this.now);
+    const failed = this.socket.send(destination, sequence & 0xffff, {
+      size,
+      ttl,
+      ...(dontFragment === undefined ? {} : { dontFragment }),
+    });
+    if (failed !== null) {
+      this.errors++;
+      this.environment.say(`ping: sendmsg: ${strerror(failed)}`);
+    }
+    if (this.complete) this.finish();
+    else if (count === 0 || sequence < count) this.next.armIn(interval);
+    else this.last.armIn(this.lingering());
+  }
+
+  /** `schedule_exit()`: two of the longest round trips once there was an answer, else the whole timeout. */
+  private lingering(): number {
+    const { timeout = 10 * SECOND, interval = SECOND } = this.options;
+    return this.times.length > 0 ? Math.max(2 * Math.max(...this.times), interval) : timeout;
+  }
+
+  private get complete(): boolean {
+    const { count = 0 } = this.options;
+    return count > 0 && this.answered.size + this.errors >= count;
+  }
+
+  /** `acknowledge()`. */
+  private acknowledge(sequence: number): void {
+    const behind = (this.sent - sequence) & 0xffff;
+    if (behind <= 0x7fff) this.pipe = Math.max(this.pipe, behind + 1);
+  }
+
+  private replied({ from, sequence, ttl, bytes, packet }: Echo): void {
+    const sentAt = this.sentAt.get(sequence);
+    const duplicate = this.answered.has(sequence);
+    this.latest = this.now;
+    this.acknowledge(sequence);
+    let line = `${bytes} bytes from ${formatIpv4(from)}: icmp_seq=${sequence} ttl=${ttl}`;
+    if (sentAt !== undefined) {
+      const time = this.now - sentAt;
+      this.times.push(time);
+      line += ` time=${formatTime(time)} ms`;
+    }
+    if (duplicate) this.duplicates++;
+    else this.answered.add(sequence);
+    this.environment.say(duplicate ? `${line} (DUP!)` : line, packet);
+    if (this.complete && this.sent > 0) this.finish();
+  }
+
+  private failed({ sequence, error, packet }: EchoError): void {
+    this.errors++;
+    this.latest = this.now;
+    this.acknowledge(sequence);
+    const from = formatIpv4(error.from);
+    this.environment.say(`From ${from} icmp_seq=${sequence} ${describeError(error)}`, packet);
+    if (this.complete) this.finish();
+  }
+
+  private finish(): void {
+    this.socket.close();
+    for (const timer of [this.next, this.last, this.deadline]) timer.cancel();
+    const { say, exit } = this.environment;
+    const received = this.answered.size;
+    const { sent, times } = this;
+    say("");
+    say(`--- ${formatIpv4(this.options.destination)} ping statistics ---`);
+    const parts = [`${sent} packets transmitted`, `${received} received`];
+    if (this.duplicates > 0) parts.push(`+${this.duplicates} duplicates`);
+    if (this.errors > 0) parts.push(`+${this.errors} errors`);
+    parts.push(`${formatShare((sent - received) / sent)}% packet loss`);
+    parts.push(`time ${Math.floor((this.latest - this.started) / 1e6)}ms`);
+    say(parts.join(", "));
+    const pipe = this.pipe > 1 ? [`pipe ${this.pipe}`] : [];
+    if (times.length > 0) say([`rtt min/avg/max/mdev = ${formatTimes(times)} ms`, ...pipe].join(", "));
+    else if (pipe.length > 0) say(pipe[0]!);
+    exit(received > 0 ? 0 : 1);
+  }
+}
+
+/** Milliseconds with the digits that ping gives them: the more, the shorter the time. */
+function formatTime(nanoseconds: number): string {
+  const micro = Math.floor(nanoseconds / 1000);
+  const digits = micro >= 99_950 ? 0 : micro >= 9_995 ? 1 : micro >= 1_000 ? 2 : 3;
+  return (micro / 1000).toFixed(digits);
+}
+
+function formatTimes(times: readonly number[]): string {
+  const micro = times.map((time) => Math.floor(time / 1000));
+  const mean = micro.reduce((sum, time) => sum + time, 0) / micro.length;
+  const square = micro.reduce((sum, time) => sum + time * time, 0) / micro.length;
+  const deviation = Math.sqrt(Math.max(0, square - mean * mean));
+  const values = [Math.min(...micro), mean, Math.max(...micro), deviation];
+  return values.map((value) => (Math.floor(value) / 1000).toFixed(3)).join("/");
+}
+
+/** A percentage as `%g` prints it. */
+const formatShare = (share: number): string => `${Number((share * 100).toPrecision(6))}`;

@@ -1,0 +1,22 @@
+import type { Scheduler } from "../sim/scheduler.ts";
+import type { PingSockets } from "../socket/ping.ts";
+import type { UdpSockets } from "../socket/udp.ts";
+
+/** What a program has of the namespace that it runs in. */
+export interface Environment {
+  readonly udp: UdpSockets;
+  readonly ping: PingSockets;
+  readonly scheduler: Scheduler;
+  /** Prints a line; `packet` is the one that made it say so. */
+  say(line: string, packet?: number): void;
+  /** Ends the program with the exit status that a shell would see. */
+  exit(status: number): void;
+}
+
+/** Something that can be run on a host. It does all its work in callbacks of sockets and timers. */
+export interface Program {
+  readonly name: string;
+  /** True for one that waits for others and never ends by itself. */
+  readonly serves: boolean;
+  start(environment: Environment): void;
+}
