@@ -1,5 +1,6 @@
 import type { Bridge, BridgeFilter, BridgePort } from "../link/bridge.ts";
 import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
+import { STEP } from "../trace/step.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import { Route } from "./fib.ts";
@@ -60,18 +61,15 @@ export class BridgeNetfilter implements BridgeFilter {
     const { net } = this;
     const device = net.inDevices.get(bridge.index)!;
     const reason = routeInput(packet, device);
-    const route = packet.route as Route | null;
-    if (reason !== null || route === null) {
-      net.fabric.drop(packet, bridge.place, reason ?? "IP_INNOROUTES");
+    if (reason !== null) {
+      net.fabric.drop(packet, bridge.place, reason);
       return false;
     }
-    const staysHere = route.type === "unicast" && route.device === device;
+    const route = packet.route as Route;
+    const staysHere = route.type === "unicast" && route.device === device && device.forwarding;
     if (staysHere) return this.toNeighbour(packet, port, packet.gateway || ipv4.destination(packet.view, NETWORK));
-    if (route.type !== "unicast" && route.type !== "local" && route.type !== "broadcast") {
-      net.fabric.drop(packet, bridge.place, "IP_INNOROUTES");
-      return false;
-    }
     ethernet.setDestination(packet.view, FRAME, bridge.macHigh, bridge.macLow);
+    net.fabric.trace?.step(STEP.readdress, packet.id, bridge.place, bridge.macHigh, bridge.macLow);
     packet.type = "host";
     return true;
   }
@@ -83,7 +81,9 @@ export class BridgeNetfilter implements BridgeFilter {
     packet.route = this.parent(port.bridge);
     packet.gateway = 0;
     if (neighbour.connected && neighbour.cached) {
-      ethernet.setDestination(view, FRAME, neighbour.macHigh, neighbour.macLow);
+      const { macHigh, macLow } = neighbour;
+      ethernet.setDestination(view, FRAME, macHigh, macLow);
+      this.net.fabric.trace?.step(STEP.readdress, packet.id, port.bridge.place, macHigh, macLow);
       return true;
     }
     packet.bridgeDnat = true;

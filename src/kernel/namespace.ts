@@ -335,22 +335,22 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   private launch(packet: Packet): Errno | null {
     this.born(packet, this.place, NETWORK);
-    const route = packet.route as Route;
-    const { trace } = this.fabric;
-    if (trace !== null) {
-      const out = outDevice(this, route).device.place;
-      trace.step(
-        STEP.route,
-        packet.id,
-        this.place,
-        ROUTE_TYPES.indexOf(route.type),
-        packet.gateway,
-        out,
-        route.table,
-        ipv4.source(packet.view, NETWORK),
-      );
-    }
+    if (this.fabric.trace !== null) this.tellRoute(packet);
     return localOut(packet, this);
+  }
+
+  private tellRoute(packet: Packet): void {
+    const route = packet.route as Route;
+    this.fabric.trace!.step(
+      STEP.route,
+      packet.id,
+      this.place,
+      ROUTE_TYPES.indexOf(route.type) | (route.length << 8),
+      packet.gateway,
+      outDevice(this, route).device.place,
+      route.table,
+      ipv4.source(packet.view, NETWORK),
+    );
   }
 
   private nextIdentification(): number {
@@ -372,6 +372,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     if (found.error !== null) return false;
     packet.route = found.route;
     packet.gateway = found.gateway;
+    if (this.fabric.trace !== null) this.tellRoute(packet);
     return true;
   }
 

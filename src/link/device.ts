@@ -85,6 +85,18 @@ export abstract class Device {
     for (const watcher of this.watchers) watcher.deviceChanged(this);
   }
 
+  /**
+   * `packet_snd()`: a frame from outside the world leaves by this device; to make it arrive at X, use X's peer. The bytes
+   * are copied. Null, or why the kernel would not take it.
+   */
+  inject(frame: Uint8Array): "EINVAL" | "EMSGSIZE" | "ENETDOWN" | null {
+    if (!this.up) return "ENETDOWN";
+    if (frame.length < ETHERNET) return "EINVAL";
+    if (frame.length > this.mtu + ETHERNET) return "EMSGSIZE";
+    this.send(this.fabric.inject(frame, this.place));
+    return null;
+  }
+
   /** `dev_queue_xmit()`: sends a frame whose Ethernet header is complete. Takes ownership. */
   send(packet: Packet): void {
     if (!this.up) {

@@ -84,7 +84,9 @@ class Ping {
     const { destination, size = 56, deadline = 0 } = this.options;
     const target = formatIpv4(destination);
     this.started = this.latest = this.now;
-    const failed = this.environment.udp.open({ broadcast: true }).connect(destination, 1025);
+    const probe = this.environment.udp.open({ broadcast: true });
+    const failed = probe.connect(destination, 1025);
+    probe.close();
     if (failed !== null) {
       this.environment.say(`ping: connect: ${strerror(failed)}`);
       this.socket.close();
@@ -106,10 +108,7 @@ class Ping {
       ttl,
       ...(dontFragment === undefined ? {} : { dontFragment }),
     });
-    if (failed !== null) {
-      this.errors++;
-      this.environment.say(`ping: sendmsg: ${strerror(failed)}`);
-    }
+    if (failed !== null) this.environment.say(`ping: sendmsg: ${strerror(failed)}`);
     if (this.complete) this.finish();
     else if (count === 0 || sequence < count) this.next.armIn(interval);
     else this.last.armIn(this.lingering());

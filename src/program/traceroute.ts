@@ -70,6 +70,8 @@ class Traceroute {
   private probe = 0;
   private sequence = 0;
   private sentAt = 0;
+  /** The probe under way was answered. */
+  private answer = false;
   private line = "";
   private lastFrom: number | null = null;
   private lastPacket = 0;
@@ -81,7 +83,7 @@ class Traceroute {
     private readonly options: TracerouteOptions,
   ) {
     this.hop = options.firstHop ?? 1;
-    this.waiting = environment.scheduler.timer(() => this.silence());
+    this.waiting = environment.scheduler.timer(() => this.settle());
     this.echo = options.method === "icmp" ? environment.ping.socket() : null;
     if (this.echo === null) return;
     this.echo.onReply = ({ from, sequence, packet }) =>
@@ -112,6 +114,7 @@ class Traceroute {
       this.lastPacket = 0;
     }
     this.sequence++;
+    this.answer = false;
     this.sentAt = this.environment.scheduler.now;
     this.waiting.armIn(this.options.timeout ?? 5e9);
     const failed = this.echo === null ? this.sendUdp() : this.sendEcho(this.echo);
@@ -148,7 +151,8 @@ class Traceroute {
   }
 
   private answered(sequence: number, { from, mark, final, packet }: Answer): void {
-    if (sequence !== this.sequence || this.over) return;
+    if (sequence !== this.sequence || this.answer || this.over) return;
+    this.answer = true;
     const name = formatIpv4(from);
     if (from !== this.lastFrom) this.line += this.options.numeric === true ? ` ${name}` : ` ${name} (${name})`;
     this.lastFrom = from;
@@ -157,16 +161,13 @@ class Traceroute {
     this.line += `  ${(micro / 1000).toFixed(3)} ms${mark === "" ? "" : ` ${mark}`}`;
     this.final ||= final;
     this.waiting.armIn(0);
-    this.answeredNow = true;
   }
 
-  private silence(): void {
-    if (!this.answeredNow) this.line += " *";
-    this.answeredNow = false;
+  /** The probe under way is settled: it was answered, or nobody did in time. */
+  private settle(): void {
+    if (!this.answer) this.line += " *";
     this.next();
   }
-
-  private answeredNow = false;
 
   private exit(status: number): void {
     this.over = true;

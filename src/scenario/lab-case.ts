@@ -1,4 +1,5 @@
 import type { FrameSpec, PacketSpec, PayloadSpec } from "./lab-packet.ts";
+import type { PolicySpec, RouteSpec } from "./routing.ts";
 
 /** A small network and its stimuli as one JSON value: what the kernel harness and `hopscope lab` both run. */
 export interface LabCase {
@@ -27,36 +28,12 @@ export interface LabDevice {
   ageing?: number;
 }
 
-export interface LabRoute {
-  type?: string;
-  dst?: string;
-  via?: string;
-  dev?: string;
-  src?: string;
-  metric?: number;
-  table?: number;
-  tos?: number;
-  mtu?: number;
-}
-
-export interface LabPolicy {
-  from?: string;
-  to?: string;
-  iif?: string;
-  oif?: string;
-  fwmark?: number;
-  fwmask?: number;
-  prio?: number;
-  table?: number;
-  action?: "lookup" | "blackhole" | "unreachable" | "prohibit";
-}
-
 export interface LabNamespace {
   sysctls?: Record<string, string | number>;
   devs?: Record<string, LabDevice>;
   addrs?: [string, string][];
-  routes?: (string | LabRoute)[];
-  policy?: LabPolicy[];
+  routes?: (string | RouteSpec)[];
+  policy?: PolicySpec[];
   neigh?: [string, string, string][];
   fdb?: [string, string][];
   rules?: string;

@@ -1,11 +1,11 @@
-import { Route, type RouteType } from "../kernel/fib.ts";
 import { neighbourOf } from "../kernel/neighbour.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
 import { Bridge } from "../link/bridge.ts";
 import { FdbEntry } from "../link/fdb.ts";
-import { formatMac, parseInterface, parseIpv4, parseMac, parsePrefix } from "../wire/address.ts";
+import { formatMac, parseInterface, parseIpv4, parseMac } from "../wire/address.ts";
 import { World } from "../world/world.ts";
-import type { LabCase, LabDevice, LabNamespace, LabPolicy, LabRoute } from "./lab-case.ts";
+import type { LabCase, LabDevice, LabNamespace } from "./lab-case.ts";
+import { addPolicy, addRoute, parseRoute } from "./routing.ts";
 
 /** What every namespace of a lab starts with; the kernel harness sets the same. */
 const BASE_SYSCTLS: Readonly<Record<string, number>> = {
@@ -21,20 +21,6 @@ export function splitEnd(text: string): [string, string] {
   const slash = text.indexOf("/");
   if (slash < 0) throw new RangeError(`expected namespace/device, found ${text}`);
   return [text.slice(0, slash), text.slice(slash + 1)];
-}
-
-/** `ip route add` words: `default via A dev D`, `blackhole P`. @throws {RangeError}. */
-export function parseRoute(text: string): LabRoute {
-  const words = text.split(/\s+/);
-  const route: Record<string, string | number> = {};
-  if (["blackhole", "unreachable", "prohibit", "throw", "local"].includes(words[0] ?? ""))
-    route["type"] = words.shift()!;
-  route["dst"] = words.shift() ?? "default";
-  for (let i = 0; i + 1 < words.length; i += 2) {
-    const key = words[i]!;
-    route[key] = ["table", "metric", "mtu", "tos"].includes(key) ? Number(words[i + 1]) : words[i + 1]!;
-  }
-  return route as LabRoute;
 }
 
 /** Builds the world of a case in the order in which the kernel harness builds its own. */
@@ -122,7 +108,8 @@ function addLayer3(world: World, name: string, spec: LabNamespace): void {
   for (const [device, mac] of spec.fdb ?? []) addFdb(world, name, device, mac);
 }
 
-function addFdb(world: World, name: string, device: string, mac: string): void {
+/** A static entry, `bridge fdb add MAC dev PORT master static`. @throws {RangeError}. */
+export function addFdb(world: World, name: string, device: string, mac: string): void {
   const target = world.device(name, device);
   const { high, low } = parseMac(mac);
   for (const { device: bridge } of world.host(name).net.inDevices.values()) {
@@ -133,55 +120,4 @@ function addFdb(world: World, name: string, device: string, mac: string): void {
     return;
   }
   throw new RangeError(`${name}/${device} is no bridge port (${formatMac(high, low)})`);
-}
-
-export function addRoute(world: World, name: string, route: LabRoute): void {
-  const { net } = world.host(name);
-  const prefix = parsePrefix(route.dst === undefined || route.dst === "default" ? "0.0.0.0/0" : route.dst);
-  const type = (route.type ?? "unicast") as RouteType;
-  const gateway = route.via === undefined ? 0 : parseIpv4(route.via);
-  const device =
-    route.dev === undefined
-      ? gateway === 0
-        ? null
-        : deviceTowards(world, name, gateway)
-      : world.inDevice(name, route.dev);
-  const added = net.fib.add(
-    new Route({
-      type,
-      destination: prefix.address,
-      length: prefix.length,
-      gateway,
-      device,
-      ...(route.src === undefined ? {} : { source: parseIpv4(route.src) }),
-      ...(route.metric === undefined ? {} : { metric: route.metric }),
-      ...(route.tos === undefined ? {} : { tos: route.tos }),
-      ...(route.mtu === undefined ? {} : { mtu: route.mtu }),
-      table: route.table ?? (type === "local" ? 255 : 254),
-    }),
-  );
-  if (!added) throw new RangeError(`route ${route.dst ?? "default"} exists in ${name}`);
-}
-
-function deviceTowards(world: World, name: string, gateway: number) {
-  const { net } = world.host(name);
-  const route = net.fib.lookup({ destination: gateway, source: 0, tos: 0, mark: 0, in: 0, out: 0 });
-  if (route === null || route.type !== "unicast" || route.gateway !== 0)
-    throw new RangeError(`the gateway is not on a link of ${name}`);
-  return route.device;
-}
-
-function addPolicy(world: World, name: string, rule: LabPolicy): void {
-  const { net } = world.host(name);
-  const prefix = (text: string | undefined) => (text === undefined ? {} : parsePrefix(text));
-  net.fib.addRule({
-    priority: rule.prio ?? (net.fib.rules[1]?.priority ?? 32_766) - 1,
-    ...(rule.from === undefined ? {} : { from: prefix(rule.from) as { address: number; mask: number } }),
-    ...(rule.to === undefined ? {} : { to: prefix(rule.to) as { address: number; mask: number } }),
-    ...(rule.iif === undefined ? {} : { in: world.device(name, rule.iif).index }),
-    ...(rule.oif === undefined ? {} : { out: world.device(name, rule.oif).index }),
-    ...(rule.fwmark === undefined ? {} : { mark: rule.fwmark, markMask: rule.fwmask ?? -1 }),
-    action: rule.action ?? "lookup",
-    table: rule.table ?? 254,
-  });
 }

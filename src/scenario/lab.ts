@@ -25,8 +25,9 @@ export function runLab(lab: LabCase): LabResult {
   return new Lab(lab).run();
 }
 
-class Lab {
-  private readonly world: World;
+/** A case while it runs. */
+export class Lab {
+  readonly world: World;
   private readonly recorder: Recorder;
   private readonly capture = new Capture();
   private readonly families: ReadonlySet<string>;
@@ -132,9 +133,8 @@ class Lab {
     const device = this.world.device(...splitEnd(step.at!));
     const bytes = frameBytes(step.frame!);
     for (let i = 0; i < (step.count ?? 1); i++) {
-      if (!device.up) return { err: "ENETDOWN" };
-      if (bytes.length > device.mtu + 14) return { err: "EMSGSIZE" };
-      device.send(this.world.fabric.inject(bytes, device.place));
+      const refused = device.inject(bytes);
+      if (refused !== null) return { err: refused };
       this.world.settle();
     }
     return {};

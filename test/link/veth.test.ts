@@ -8,9 +8,10 @@ import { cable, dropped, frame, LEFT_MAC, outstanding, RIGHT_MAC } from "./devic
 describe("a veth cable", () => {
   it("delivers at the other end, in order, in the same instant, and never recurses", () => {
     const { fabric, left, atRight } = cable();
+    fabric.scheduler.disable();
     for (let i = 0; i < 5; i++) left.send(fabric.inject(frame(RIGHT_MAC, 60 + i), left.place));
     expect(atRight.packets).toEqual([]);
-    fabric.scheduler.run();
+    fabric.scheduler.enable();
     expect(atRight.packets.map((packet) => packet.length)).toEqual([60, 61, 62, 63, 64]);
     expect(fabric.scheduler.now).toBe(0);
   });
@@ -82,9 +83,10 @@ describe("a veth end that is down", () => {
 
   it("drops a frame that was under way when it went down", () => {
     const { fabric, left, right, atRight } = cable();
+    fabric.scheduler.disable();
     left.send(fabric.inject(frame(RIGHT_MAC), left.place));
     right.setUp(false);
-    fabric.scheduler.run();
+    fabric.scheduler.enable();
     expect(dropped(fabric, "DEV_READY")).toBe(1);
     expect(atRight.packets).toEqual([]);
     expect(outstanding(fabric)).toBe(0);

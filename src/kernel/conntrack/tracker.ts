@@ -6,7 +6,7 @@ import * as ipv4 from "../../wire/ipv4.ts";
 import * as tcp from "../../wire/tcp.ts";
 import * as udp from "../../wire/udp.ts";
 import type { Namespace } from "../namespace.ts";
-import { type HookUser, PRIORITY } from "../netfilter/netfilter.ts";
+import { type HookUser, PRIORITY } from "../netfilter/hook-user.ts";
 import type { Hook, Verdict } from "../netfilter/rule.ts";
 import { Connection, Tuple } from "./connection.ts";
 import { ConnectionTable, type TupleLink } from "./table.ts";

@@ -6,7 +6,7 @@ import * as ipv4 from "../../wire/ipv4.ts";
 import { type Connection, Tuple } from "../conntrack/connection.ts";
 import { invertTuple } from "../conntrack/tuple.ts";
 import type { Namespace } from "../namespace.ts";
-import { type HookUser, PRIORITY } from "../netfilter/netfilter.ts";
+import { type HookUser, PRIORITY } from "../netfilter/hook-user.ts";
 import type { Hook, Verdict } from "../netfilter/rule.ts";
 import { chooseAddress } from "./address-choice.ts";
 import { choosePort } from "./port-choice.ts";

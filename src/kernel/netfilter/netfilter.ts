@@ -2,30 +2,9 @@ import type { Device } from "../../link/device.ts";
 import type { ConnectionState, Packet } from "../../packet/packet.ts";
 import { STEP, WORDS } from "../../trace/step.ts";
 import type { Namespace } from "../namespace.ts";
-import { HOOKS, type Hook, NEEDS_CONNTRACK, type Table, type TableName, type Verdict } from "./rule.ts";
+import { HOOKS, type Hook, NEEDS_CONNTRACK, type Table, type TableName } from "./rule.ts";
+import type { HookUser } from "./hook-user.ts";
 import { TableWalk } from "./table-walk.ts";
-
-/**
- * Where the users of a hook stand (`enum nf_ip_hook_priorities`); lower runs first. The security table stands where
- * iptables-nft puts it, behind source NAT.
- */
-export const PRIORITY = {
-  defrag: -400,
-  raw: -300,
-  conntrack: -200,
-  mangle: -150,
-  natDestination: -100,
-  filter: 0,
-  natSource: 100,
-  security: 150,
-  confirm: 2_147_483_647,
-};
-
-/** Something that looks at every packet of a hook. STOLEN means that it took the packet. */
-export interface HookUser {
-  readonly priority: number;
-  run(packet: Packet, input: Device | null, output: Device | null): Verdict;
-}
 
 const STATES: readonly ConnectionState[] = WORDS.connectionState;
 

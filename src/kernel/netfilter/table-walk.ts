@@ -3,7 +3,7 @@ import { NETWORK, type Packet } from "../../packet/packet.ts";
 import { STEP, wordNumber } from "../../trace/step.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import type { Namespace } from "../namespace.ts";
-import { type HookUser, PRIORITY } from "./netfilter.ts";
+import { type HookUser, PRIORITY } from "./hook-user.ts";
 import type { Chain, Hook, Match, RuleContext, Table, TargetVerdict, Verdict } from "./rule.ts";
 
 const WORD: Readonly<Record<TargetVerdict | "jump" | "goto", number>> = {

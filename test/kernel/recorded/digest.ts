@@ -9,7 +9,11 @@ import { fileURLToPath } from "node:url";
  */
 export function digest(path: string): string {
   const lines = (suffix: string): string[] =>
-    existsSync(`${path}.${suffix}`) ? readFileSync(`${path}.${suffix}`, "utf8").split("\n").filter((line) => line !== "") : [];
+    existsSync(`${path}.${suffix}`)
+      ? readFileSync(`${path}.${suffix}`, "utf8")
+          .split("\n")
+          .filter((line) => line !== "")
+      : [];
   return [
     ...lines("cmd").flatMap(commandLine),
     ...lines("conntrack").map((line) => `CT  ${line.replace(/^\[[\d.]+\]\s+/, "")}`),
@@ -31,8 +35,11 @@ function hooks(lines: readonly string[]): string[] {
   for (const line of lines) {
     if (line.startsWith("PACKET: ")) told.packet(line.trim().split(" ").slice(3));
     else {
-      const { where, what, rule } = /TRACE: \d+ \S+ (?<where>\w+:[\w-]+):(?:rule:0x\w+:)?(?<what>\S+) *(?<rule>.*)/.exec(line)!
-        .groups as Record<string, string>;
+      const { where, what, rule } =
+        /TRACE: \d+ \S+ (?<where>\w+:[\w-]+):(?:rule:0x\w+:)?(?<what>\S+) *(?<rule>.*)/.exec(line)!.groups as Record<
+          string,
+          string
+        >;
       if (rule!.endsWith("-j TRACE")) continue;
       const text = rule!.replace(/^-4 -t \w+ -A \S+ /, "");
       told.line(where!, what === "0xfffffffb" ? "RETURN" : what!, text);
@@ -51,7 +58,8 @@ export class HookLines {
   /** What a base chain begins with: words such as `IN=docker0`, as `xtables-monitor` prints them. */
   packet(words: readonly string[]): void {
     const link = words.indexOf("LL=0x0");
-    const known = link < 0 ? words : [...words.slice(0, link), ...linkWords(words[link + 1]!), ...words.slice(link + 2)];
+    const known =
+      link < 0 ? words : [...words.slice(0, link), ...linkWords(words[link + 1]!), ...words.slice(link + 2)];
     this.header = known
       .filter((word) => !word.startsWith("MACPROTO="))
       .map((word) => (word.startsWith("ID=") ? `ID=#${this.identification(word)}` : word))
@@ -73,7 +81,9 @@ export class HookLines {
 
 /** The Ethernet header of a packet without an input device; iptables 1.8.9 prints its bytes as signed characters. */
 function linkWords(hex: string): string[] {
-  const bytes = hex.match(/ffffff[89a-f][\da-f]|[0-7][\da-f]/g)!.map((byte) => Number.parseInt(byte.slice(-2), 16).toString(16));
+  const bytes = hex
+    .match(/ffffff[89a-f][\da-f]|[0-7][\da-f]/g)!
+    .map((byte) => Number.parseInt(byte.slice(-2), 16).toString(16));
   return [`MACSRC=${bytes.slice(6, 12).join(":")}`, `MACDST=${bytes.slice(0, 6).join(":")}`];
 }
 

@@ -53,7 +53,9 @@ export function recordedNetwork(host: RecordedHost): LabCase {
         routes: ["default via 192.168.65.1 dev eth0"],
         rules: host.rules,
       },
-      switch: { devs: { sw0: { type: "bridge" }, p1: { master: "sw0" }, p2: { master: "sw0" }, p3: { master: "sw0" } } },
+      switch: {
+        devs: { sw0: { type: "bridge" }, p1: { master: "sw0" }, p2: { master: "sw0" }, p3: { master: "sw0" } },
+      },
       lan: { addrs: [["eth0", "192.168.65.50/24"]], routes: ["default via 192.168.65.1 dev eth0"] },
       gw: {
         sysctls: { "net.ipv4.ip_forward": 1 },

@@ -1,0 +1,257 @@
+import { z } from "zod";
+import { DROP_REASONS } from "../trace/reason.ts";
+import { PACKET_KINDS } from "./packet-kind.ts";
+
+/**
+ * The scenario format. Each text says what is expected where it stands: editors show it, and so does the error about
+ * anything else.
+ */
+const text = (expected: string) => z.string({ error: expected }).min(1, expected).describe(expected);
+const shaped = (expected: string, shape: RegExp) => text(expected).regex(shape, expected);
+const whole = (expected: string, low: number, high: number) =>
+  z.int({ error: expected }).min(low, expected).max(high, expected).describe(expected);
+const flag = (expected: string) => z.boolean({ error: `${expected}: true or false` }).describe(expected);
+const list = <T extends z.ZodType>(item: T, expected: string) => z.array(item, { error: expected }).describe(expected);
+const map = <K extends z.ZodString, T extends z.ZodType>(key: K, value: T, expected: string) =>
+  z.record(key, value, { error: expected }).describe(expected);
+
+/** A map with these keys and no others. */
+function keys<T extends z.ZodRawShape>(what: string, shape: T) {
+  const error = (issue: { readonly code?: string }) =>
+    issue.code === "unrecognized_keys" ? `a key of ${what} (${Object.keys(shape).join(", ")})` : what;
+  return z.strictObject(shape, { error }).describe(what);
+}
+
+const NAMESPACE = "a namespace (letters, digits, . _ -)";
+const namespace = shaped(NAMESPACE, /^[A-Za-z0-9][A-Za-z0-9._-]*$/);
+const deviceName = shaped("a device name (1 to 15 letters, digits or any of . _ -)", /^[A-Za-z0-9._-]{1,15}$/);
+const end = shaped(
+  "a namespace and its device such as c1/eth0",
+  /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9._-]{1,15}$/,
+);
+const address = shaped("an IPv4 address such as 172.17.0.2", /^\d{1,3}(\.\d{1,3}){3}$/);
+const interfaceAddress = shaped(
+  "an IPv4 address with its prefix length such as 172.17.0.2/16",
+  /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/,
+);
+const mac = shaped("a MAC address such as 02:42:ac:11:00:02", /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/);
+const duration = shaped("a time such as 500ms or 2s", /^\d+(\.\d+)?(ns|us|ms|s|min)$/);
+const percentage = shaped("a chance such as 10%", /^\d+(\.\d+)?%$/);
+const port = whole("a port (0-65535)", 0, 65_535);
+
+const IMPAIRMENT = {
+  delay: duration.optional(),
+  jitter: duration.optional(),
+  loss: percentage.optional(),
+  duplicate: percentage.optional(),
+  reorder: percentage.optional(),
+  corrupt: percentage.optional(),
+};
+
+const sysctls = map(
+  text("a sysctl such as net.ipv4.ip_forward"),
+  z.union([z.int(), z.string()], { error: "an integer" }),
+  "sysctls and their values",
+);
+
+const RULES = {
+  rules: text("iptables-restore text").optional(),
+  rules_file: text("the path of a file with iptables-restore text, from the scenario's folder").optional(),
+};
+
+const device = keys("a device", {
+  type: z
+    .enum(["bridge", "dummy"], { error: "a type of device (bridge, dummy); the ends of links need none" })
+    .optional(),
+  mac: mac.optional(),
+  mtu: whole("an MTU in bytes (68-65535)", 68, 65_535).optional(),
+  addresses: list(interfaceAddress, "a list of addresses").optional(),
+  master: deviceName.describe("the bridge that this device is a port of").optional(),
+  hairpin: flag("a port that may send a frame back where it came from").optional(),
+  isolated: flag("a port that reaches no other isolated port").optional(),
+  ageing: duration.describe("how long a bridge remembers an address").optional(),
+  up: flag("up from the start").optional(),
+});
+
+const namespaceSpec = keys("a namespace", {
+  devices: map(deviceName, device, "a map of devices").optional(),
+  routes: list(text("a route as after `ip route add`"), "a list of routes").optional(),
+  policy: list(text("a policy rule as after `ip rule add`"), "a list of policy rules").optional(),
+  neighbours: list(text("ADDRESS lladdr MAC dev DEVICE"), "a list of neighbours").optional(),
+  fdb: list(text("MAC dev PORT"), "a list of static bridge entries").optional(),
+  sysctls: sysctls.optional(),
+  ipsets: text("ipset save text").optional(),
+  ...RULES,
+});
+
+const link = keys("a link", {
+  ends: z
+    .tuple([end, end], { error: "two ends such as [c1/eth0, host/veth1]" })
+    .describe("the two ends of a cable (a veth pair)"),
+  ...IMPAIRMENT,
+});
+
+const fault = keys("a fault", {
+  device: end.describe("the frames that leave by this device suffer"),
+  from: duration.optional(),
+  until: duration.optional(),
+  ...IMPAIRMENT,
+});
+
+const bytes = shaped("hexadecimal bytes", /^([0-9A-Fa-f]{2})+$/);
+const PAYLOAD = { hex: bytes.optional(), data: z.string({ error: "a text" }).optional(), size: port.optional() };
+const octet = whole("a byte (0-255)", 0, 255);
+
+const frame = keys("a frame", {
+  eth: keys("an Ethernet header", { src: mac, dst: mac, type: port.optional() }),
+  arp: keys("an ARP message", {
+    op: z.enum(["request", "reply"], { error: "request or reply" }).optional(),
+    sha: mac.optional(),
+    spa: address,
+    tha: mac.optional(),
+    tpa: address,
+  }).optional(),
+  ip: keys("an IPv4 header", {
+    src: address,
+    dst: address,
+    tos: octet.optional(),
+    id: port.optional(),
+    df: flag("don't fragment").optional(),
+    mf: flag("more fragments").optional(),
+    off: port.optional(),
+    ttl: octet.optional(),
+    proto: octet.optional(),
+    len: port.optional(),
+    csum: port.optional(),
+  }).optional(),
+  udp: keys("a UDP datagram", {
+    sport: port.optional(),
+    dport: port.optional(),
+    len: port.optional(),
+    csum: port.optional(),
+    ...PAYLOAD,
+  }).optional(),
+  tcp: keys("a TCP segment", {
+    sport: port.optional(),
+    dport: port.optional(),
+    seq: whole("a sequence number", 0, 0xffffffff).optional(),
+    ack: whole("a sequence number", 0, 0xffffffff).optional(),
+    flags: shaped("TCP flags, of F S R P A U E C", /^[FSRPAUEC]+$/).optional(),
+    win: port.optional(),
+    opts: bytes.optional(),
+    csum: port.optional(),
+    ...PAYLOAD,
+  }).optional(),
+  icmp: keys("an ICMP message", {
+    type: octet,
+    code: octet.optional(),
+    id: port.optional(),
+    seq: port.optional(),
+    csum: port.optional(),
+    ...PAYLOAD,
+  }).optional(),
+  ...PAYLOAD,
+});
+
+/** What a step does: exactly one of these. */
+export const STEP_ACTIONS = [
+  "run",
+  "inject",
+  "rules",
+  "rules_file",
+  "sysctls",
+  "up",
+  "down",
+  "impair",
+  "flush",
+] as const;
+
+const step = keys("a step", {
+  at: duration.describe("when it happens; without it, once the step before is done").optional(),
+  after: duration.describe("how long after the step before is done").optional(),
+  in: namespace.describe("the namespace that it happens in").optional(),
+  run: text("a command such as ping -c 1 203.0.113.10").optional(),
+  name: text("the name by which an expectation means this program").optional(),
+  inject: end.describe("a device that sends a frame from outside").optional(),
+  frame: frame.optional(),
+  hex: bytes.optional(),
+  count: whole("how many (1-1000000)", 1, 1_000_000).optional(),
+  ...RULES,
+  sysctls: sysctls.optional(),
+  up: end.describe("a device to set up").optional(),
+  down: end.describe("a device to set down").optional(),
+  impair: keys("an impairment", { device: end, ...IMPAIRMENT }).optional(),
+  flush: z.literal("conntrack", { error: "conntrack" }).optional(),
+});
+
+const place = shaped("a namespace, or a device such as host/eth0", /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9._-]+)?$/);
+const rule = text('a table, its chain and "policy", a rule number or the rule: filter FORWARD policy');
+const tuple = text("a tuple such as icmp src=172.17.0.2 dst=203.0.113.10");
+
+/** What an expectation is about: at most one of these; none of them means that the packet arrives. */
+export const EXPECTATION_SUBJECTS = ["dropped", "delivered", "matched", "output", "conntrack"] as const;
+
+const expectation = keys("an expectation", {
+  packet: z.enum(PACKET_KINDS, { error: `a kind of packet (${PACKET_KINDS.join(", ")})` }).optional(),
+  at: end.describe("the device at which the packet is seen").optional(),
+  direction: z.enum(["in", "out"], { error: "in or out" }).describe("arriving (in) or leaving (out)").optional(),
+  source: address.optional(),
+  destination: address.optional(),
+  source_port: port.optional(),
+  destination_port: port.optional(),
+  id: port.describe("the identifier of an ICMP echo").optional(),
+  ttl: octet.optional(),
+  tos: octet.optional(),
+  length: port.describe("bytes of the IPv4 packet").optional(),
+  source_mac: mac.optional(),
+  destination_mac: mac.optional(),
+  count: whole("how many packets (0-1000000)", 0, 1_000_000).optional(),
+  dropped: keys("a drop", {
+    at: place,
+    reason: z.enum(DROP_REASONS, { error: "a drop reason such as NETFILTER_DROP" }).optional(),
+    rule: rule.optional(),
+  }).optional(),
+  delivered: namespace.describe("the namespace where a program received it").optional(),
+  matched: keys("a rule that decides", {
+    at: namespace,
+    rule,
+    verdict: z.enum(["accept", "drop", "return", "jump", "goto", "continue"], { error: "a verdict" }).optional(),
+  }).optional(),
+  output: keys("a program's output", {
+    program: text("the name of a program"),
+    line: text("a part of a line that it prints"),
+  }).optional(),
+  conntrack: keys("a tracked flow", {
+    at: namespace,
+    original: tuple.optional(),
+    reply: tuple.optional(),
+    status: list(
+      z.enum(["SEEN_REPLY", "ASSURED", "SRC_NAT", "DST_NAT"], { error: "SEEN_REPLY, ASSURED, SRC_NAT or DST_NAT" }),
+      "a list of status bits",
+    ).optional(),
+  }).optional(),
+});
+
+export const SCENARIO = keys("a scenario", {
+  title: text("a title"),
+  story: text("a short text that says what this shows").optional(),
+  seed: whole("a seed, a whole number", 0, 0xffffffff).optional(),
+  until: duration.describe("when the run ends; without it, when nothing is under way").optional(),
+  namespaces: map(namespace, namespaceSpec, "a map of namespaces"),
+  links: list(link, "a list of links").optional(),
+  faults: list(fault, "a list of faults").optional(),
+  steps: list(step, "a list of steps").optional(),
+  expect: list(expectation, "a list of expectations").optional(),
+});
+
+export type ScenarioSpec = z.infer<typeof SCENARIO>;
+export type NamespaceSpec = z.infer<typeof namespaceSpec>;
+export type DeviceSpec = z.infer<typeof device>;
+export type ImpairmentSpec = Pick<z.infer<typeof link>, keyof typeof IMPAIRMENT>;
+export type StepSpec = z.infer<typeof step>;
+export type ExpectationSpec = z.infer<typeof expectation>;
+
+/** The JSON Schema of the format, for editors. */
+export function scenarioSchema(): object {
+  return z.toJSONSchema(SCENARIO);
+}

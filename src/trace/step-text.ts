@@ -1,0 +1,45 @@
+import { formatPrefix, parsePrefix } from "../wire/address.ts";
+import type { Headers } from "./headers.ts";
+import type { StepOf } from "./trace.ts";
+
+const MAIN = 254;
+const TABLES: Readonly<Record<number, string>> = { 0: "", 253: "default", [MAIN]: "", 255: "" };
+
+/** `default via 172.17.0.1 dev eth0`, as `ip route` prints it. */
+export function routeText(step: StepOf<"route">, headers: Headers): string {
+  const { type, prefixLength, gateway, device, table } = step;
+  const destination = headers.ipv4?.destination ?? "?";
+  if (type === "martian") return `martian: ${headers.ipv4?.source ?? "?"} > ${destination} is not believed here`;
+  if (type === "no route") return `no route to ${destination}`;
+  if (type === "local") return `${destination} is an address of this host`;
+  const prefix = prefixLength === 0 ? "default" : formatPrefix(parsePrefix(`${destination}/${prefixLength}`));
+  const via = gateway === "0.0.0.0" ? "" : ` via ${gateway}`;
+  const dev = device === null ? "" : ` dev ${device}`;
+  const name = TABLES[table] ?? `${table}`;
+  return `${type === "unicast" ? "" : `${type} `}${prefix}${via}${dev}${name === "" ? "" : ` table ${name}`}`;
+}
+
+export function connectionText({ change, state, connection }: StepOf<"conntrack">): string {
+  if (change === "confirm") return `flow ${connection} confirmed`;
+  if (change !== "find") return `flow ${connection} ${change === "destroy" ? "ends" : "created"}`;
+  if (state === "NONE" || state === "INVALID") return "conntrack INVALID";
+  if (state === "UNTRACKED") return "conntrack UNTRACKED";
+  const reply = state.endsWith("_REPLY");
+  return `conntrack ${reply ? state.slice(0, -6) : state} (flow ${connection}${reply ? ", reply" : ""})`;
+}
+
+/** `source 10.0.0.2:4000 > 192.168.1.3:4000`, or with the identifier of an ICMP message. */
+export function manipText({ manip, from, to, fromPort, toPort }: StepOf<"rewrite"> | StepOf<"bind">, headers: Headers): string {
+  if (headers.isIcmp) {
+    const id = fromPort === toPort ? `id ${toPort} kept` : `id ${fromPort} > ${toPort}`;
+    return `${manip} ${from} > ${to}${headers.isQuery ? `, ${id}` : ""}`;
+  }
+  if (!headers.hasPorts) return `${manip} ${from} > ${to}`;
+  return `${manip} ${from}:${fromPort} > ${to}:${toPort}`;
+}
+
+export function setText({ field, from, to }: StepOf<"set">): string {
+  const text = (value: number) =>
+    field === "ttl" || field === "mss" ? `${value >>> 0}` : `0x${(value >>> 0).toString(16)}`;
+  return `${field} ${text(from)} > ${text(to)}`;
+}
