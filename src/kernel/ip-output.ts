@@ -16,7 +16,11 @@ export function outDevice(net: Namespace, route: Route): InDevice {
 
 /** `ip_local_out()`: a packet of our own, routed and complete. Takes ownership. */
 export function localOut(packet: Packet, net: Namespace): Errno | null {
-  if (!net.netfilter.output.run(packet, null, outDevice(net, packet.route as Route).device)) return "EPERM";
+  if (!net.netfilter.output.run(packet, null, outDevice(net, packet.route as Route).device)) {
+    const error = net.dropError;
+    net.dropError = "EPERM";
+    return error;
+  }
   return output(packet, net, null);
 }
 

@@ -69,6 +69,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   readonly reassembly: Reassembly;
   readonly icmpLimits: IcmpLimits;
   icmpBusy = false;
+  /** What the sender of a packet that a hook drops is told (`NF_DROP_ERR()`). */
+  dropError: Errno = "EPERM";
   readonly redirectPeers = new Map<number, RedirectPeer>();
   sets = new Map<string, IpSet>();
   readonly loopback: InDevice;
@@ -358,7 +360,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     return this.identification || this.nextIdentification();
   }
 
-  /** `ip_route_me_harder()`: routes a packet of our own again after a hook changed it. */
+  /** `ip_route_me_harder()`: routes a packet of our own again after a hook changed it. False leaves `dropError` behind. */
   rerouteOutput(packet: Packet): boolean {
     const { view } = packet;
     const source = ipv4.source(view, NETWORK);
@@ -369,7 +371,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       mark: packet.mark,
       device: 0,
     });
-    if (found.error !== null) return false;
+    if (found.error !== null) {
+      this.dropError = found.error;
+      return false;
+    }
     packet.route = found.route;
     packet.gateway = found.gateway;
     if (this.fabric.trace !== null) this.tellRoute(packet);

@@ -98,20 +98,20 @@ class Ping {
     this.send();
   }
 
+  /** Timers are armed first: the answer may come before the kernel returns from sending. */
   private send(): void {
     const { destination, count = 0, interval = SECOND, size = 56, ttl = 0, dontFragment } = this.options;
     const sequence = ++this.sent;
     this.latest = this.now;
     this.sentAt.set(sequence & 0xffff, this.now);
+    if (count === 0 || sequence < count) this.next.armIn(interval);
+    else this.last.armIn(this.lingering());
     const failed = this.socket.send(destination, sequence & 0xffff, {
       size,
       ttl,
       ...(dontFragment === undefined ? {} : { dontFragment }),
     });
     if (failed !== null) this.environment.say(`ping: sendmsg: ${strerror(failed)}`);
-    if (this.complete) this.finish();
-    else if (count === 0 || sequence < count) this.next.armIn(interval);
-    else this.last.armIn(this.lingering());
   }
 
   /** `schedule_exit()`: two of the longest round trips once there was an answer, else the whole timeout. */
@@ -145,7 +145,7 @@ class Ping {
     if (duplicate) this.duplicates++;
     else this.answered.add(sequence);
     this.environment.say(duplicate ? `${line} (DUP!)` : line, packet);
-    if (this.complete && this.sent > 0) this.finish();
+    if (this.complete) this.finish();
   }
 
   private failed({ sequence, error, packet }: EchoError): void {

@@ -104,7 +104,10 @@ class Traceroute {
     this.socket?.close();
     if (this.probe === probes) {
       this.environment.say(this.line, this.lastPacket);
-      if (this.final || this.hop === maxHops) return this.exit(0);
+      if (this.final || this.hop === maxHops) {
+        this.exit(0);
+        return;
+      }
       this.hop++;
       this.probe = 0;
     }

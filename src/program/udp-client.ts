@@ -48,6 +48,8 @@ class UdpClient {
   private readonly waiting: Timer;
   private sent = 0;
   private answers = 0;
+  /** The datagram under way was answered. */
+  private answered = false;
 
   constructor(
     private readonly environment: Environment,
@@ -56,7 +58,7 @@ class UdpClient {
     this.socket = environment.udp.open();
     this.socket.onReceive = (datagram) => this.received(datagram);
     this.socket.onError = (error) => this.failed(error);
-    this.waiting = environment.scheduler.timer(() => this.waitedEnough());
+    this.waiting = environment.scheduler.timer(() => this.goOn());
   }
 
   start(): void {
@@ -72,6 +74,7 @@ class UdpClient {
   private send(): void {
     const { address, port, text, timeout = 1e9 } = this.options;
     this.sent++;
+    this.answered = false;
     this.waiting.armIn(timeout);
     const failed = this.socket.send(bytesOf(text), { address, port });
     if (failed === null) return;
@@ -80,9 +83,10 @@ class UdpClient {
   }
 
   private received({ from, data, packet }: Received): void {
-    this.answers++;
     this.environment.say(`from ${formatEndpoint(from)}: ${describeData(data)}`, packet);
-    this.goOn();
+    if (!this.answered) this.answers++;
+    this.answered = true;
+    this.waiting.armIn(0);
   }
 
   /** A connected socket hears of final errors alone (`__udp4_lib_err()`); one that is not hears of none. */
@@ -93,14 +97,10 @@ class UdpClient {
     this.exit(1);
   }
 
-  private waitedEnough(): void {
-    const { timeout = 1e9 } = this.options;
-    this.environment.say(`no answer after ${timeout / 1e9} s`);
-    this.goOn();
-  }
-
+  /** The datagram under way is settled: it was answered, or nobody did in time. */
   private goOn(): void {
-    const { count = 1 } = this.options;
+    const { count = 1, timeout = 1e9 } = this.options;
+    if (!this.answered) this.environment.say(`no answer after ${timeout / 1e9} s`);
     if (this.sent < count) this.send();
     else this.exit(this.answers === this.sent ? 0 : 1);
   }

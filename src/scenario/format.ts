@@ -25,10 +25,7 @@ function keys<T extends z.ZodRawShape>(what: string, shape: T) {
 const NAMESPACE = "a namespace (letters, digits, . _ -)";
 const namespace = shaped(NAMESPACE, /^[A-Za-z0-9][A-Za-z0-9._-]*$/);
 const deviceName = shaped("a device name (1 to 15 letters, digits or any of . _ -)", /^[A-Za-z0-9._-]{1,15}$/);
-const end = shaped(
-  "a namespace and its device such as c1/eth0",
-  /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9._-]{1,15}$/,
-);
+const end = shaped("a namespace and its device such as c1/eth0", /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9._-]{1,15}$/);
 const address = shaped("an IPv4 address such as 172.17.0.2", /^\d{1,3}(\.\d{1,3}){3}$/);
 const interfaceAddress = shaped(
   "an IPv4 address with its prefix length such as 172.17.0.2/16",
@@ -250,6 +247,11 @@ export type DeviceSpec = z.infer<typeof device>;
 export type ImpairmentSpec = Pick<z.infer<typeof link>, keyof typeof IMPAIRMENT>;
 export type StepSpec = z.infer<typeof step>;
 export type ExpectationSpec = z.infer<typeof expectation>;
+
+export type Subject = (typeof EXPECTATION_SUBJECTS)[number] | "arrival";
+
+export const subjectOf = (spec: ExpectationSpec): Subject =>
+  EXPECTATION_SUBJECTS.find((key) => spec[key] !== undefined) ?? "arrival";
 
 /** The JSON Schema of the format, for editors. */
 export function scenarioSchema(): object {

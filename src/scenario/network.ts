@@ -1,6 +1,7 @@
 import { neighbourOf } from "../kernel/neighbour.ts";
 import { parseSets } from "../kernel/netfilter/ipset-text.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
+import type { Sysctls } from "../kernel/sysctl.ts";
 import { Bridge } from "../link/bridge.ts";
 import type { ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
@@ -125,7 +126,11 @@ class Builder {
       } else
         for (const key of ["hairpin", "isolated"] as const)
           if (spec[key] !== undefined)
-            throw this.source.error([...path, key], "a device with a master, as only ports of a bridge have this", "key");
+            throw this.source.error(
+              [...path, key],
+              "a device with a master, as only ports of a bridge have this",
+              "key",
+            );
       if (spec.up !== false) device.setUp(true);
     }
   }
@@ -161,7 +166,8 @@ class Builder {
 /** @throws {InputError} for a namespace that does not exist. */
 export function hostAt(source: Source, path: Path, world: World, name: string): Host {
   const host = world.hosts.get(name);
-  if (host === undefined) throw source.error(path, `a namespace of this scenario (${[...world.hosts.keys()].join(", ")})`);
+  if (host === undefined)
+    throw source.error(path, `a namespace of this scenario (${[...world.hosts.keys()].join(", ")})`);
   return host;
 }
 
@@ -195,19 +201,23 @@ function impairmentOptions(spec: ImpairmentSpec): ImpairmentOptions {
   return options;
 }
 
-/** @throws {InputError} for a setting that hopscope does not model, or of a device that does not exist. */
+/**
+ * `sysctl -w` for each; `into` may be a scratch copy, to check without changing anything.
+ * @throws {InputError} for a setting that hopscope does not model, or of a device that does not exist.
+ */
 export function applySysctls(
   source: Source,
   path: Path,
   host: Host,
-  sysctls: Readonly<Record<string, string | number>>,
+  values: Readonly<Record<string, string | number>>,
+  into: Sysctls = host.net.sysctls,
 ): void {
-  for (const [key, value] of Object.entries(sysctls)) {
+  for (const [key, value] of Object.entries(values)) {
     const [, device] = /^net\.ipv4\.(?:conf|neigh)\.(.+)\.[a-z0-9_]+$/.exec(key) ?? [];
     if (device !== undefined && device !== "all" && device !== "default" && host.net.device(device) === null)
       throw source.error([...path, key], `a sysctl of a device of ${host.net.name}`, "key");
     try {
-      host.net.sysctls.set(key, value);
+      into.set(key, value);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const part = error.message.startsWith("hopscope") ? "key" : "value";

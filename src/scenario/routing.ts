@@ -70,8 +70,7 @@ export function parsePolicy(text: string): PolicySpec {
       const [mark, mask] = value.split("/");
       rule.fwmark = whole(key, mark!) | 0;
       if (mask !== undefined) rule.fwmask = whole(key, mask) | 0;
-    } else
-      throw new RangeError(`not a word of a policy rule (from, to, iif, oif, fwmark, lookup, priority): ${key}`);
+    } else throw new RangeError(`not a word of a policy rule (from, to, iif, oif, fwmark, lookup, priority): ${key}`);
   }
   if (rule.table === undefined && rule.action === undefined) throw new RangeError("no table to look up");
   return rule;
@@ -79,7 +78,8 @@ export function parsePolicy(text: string): PolicySpec {
 
 function whole(key: string, text: string): number {
   const value = Number(text);
-  if (!/^(\d+|0x[0-9a-f]+)$/i.test(text) || value > 0xffffffff) throw new RangeError(`not a number after ${key}: ${text}`);
+  if (!/^(\d+|0x[0-9a-f]+)$/i.test(text) || value > 0xffffffff)
+    throw new RangeError(`not a number after ${key}: ${text}`);
   return value;
 }
 

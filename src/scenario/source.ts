@@ -17,7 +17,8 @@ export class Source {
   ) {
     this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false });
     const [problem] = this.document.errors;
-    if (problem !== undefined) throw this.errorAt(problem.pos[0], this.lineAt(problem.pos[0]), `YAML (${problem.message})`);
+    if (problem !== undefined)
+      throw this.errorAt(problem.pos[0], this.lineAt(problem.pos[0]), `YAML (${problem.message})`);
     try {
       this.value = this.document.toJS();
     } catch (error) {

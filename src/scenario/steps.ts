@@ -1,6 +1,7 @@
-import type { Timer } from "../sim/scheduler.ts";
+import { Sysctls } from "../kernel/sysctl.ts";
 import { parseCommand } from "../program/commands.ts";
 import type { Program } from "../program/program.ts";
+import type { Timer } from "../sim/scheduler.ts";
 import { STEP } from "../trace/step.ts";
 import { ETHERNET_HEADER } from "../wire/ethernet.ts";
 import type { World } from "../world/world.ts";
@@ -110,7 +111,8 @@ export class Plan {
     for (const key of Object.keys(spec))
       if (!allowed.includes(key))
         throw source.error([...path, key], `a key that goes with ${action} (${allowed.join(", ")})`, "key");
-    if (allowed.includes("in") && spec.in === undefined) throw source.error([...path, "in"], "the namespace of this step");
+    if (allowed.includes("in") && spec.in === undefined)
+      throw source.error([...path, "in"], "the namespace of this step");
   }
 
   private performer(spec: StepSpec, path: Path): Action["perform"] {
@@ -129,8 +131,9 @@ export class Plan {
     if (spec.flush !== undefined) return at(host!, ({ net }) => net.tracker.flush());
     if (spec.sysctls !== undefined) {
       const { sysctls } = spec;
-      const before = world.host(spec.in!);
-      return at(before, (target) => applySysctls(source, [...path, "sysctls"], target, sysctls));
+      const values: Path = [...path, "sysctls"];
+      applySysctls(source, values, host!, sysctls, new Sysctls());
+      return at(host!, (target) => applySysctls(source, values, target, sysctls));
     }
     const tables = readRules(this.material, path, spec)!;
     return at(host!, ({ net }) => net.netfilter.load(tables));
@@ -140,7 +143,8 @@ export class Plan {
     const { world } = this;
     const { source } = this.material;
     const device = deviceAt(source, [...path, "inject"], world, spec.inject!);
-    if ((spec.frame === undefined) === (spec.hex === undefined)) throw source.error(path, "a frame, or its bytes as hex");
+    if ((spec.frame === undefined) === (spec.hex === undefined))
+      throw source.error(path, "a frame, or its bytes as hex");
     const what = spec.frame === undefined ? "hex" : "frame";
     const bytes = attempt(source, [...path, what], "a frame", () => frameBytes(spec.hex ?? (spec.frame as FrameSpec)));
     const most = device.mtu + ETHERNET_HEADER;

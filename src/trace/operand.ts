@@ -47,7 +47,9 @@ type ValueOf<O> = O extends { type: "word"; words: infer W extends WordList }
 
 /** The operands of a kind of step by name, as the step table says. */
 export type OperandsOf<N extends StepName> = {
-  readonly [O in Flat<KindOf<N>["operands"][number]> as O extends { name: infer M extends string } ? M : never]: ValueOf<O>;
+  readonly [O in Flat<KindOf<N>["operands"][number]> as O extends { name: infer M extends string }
+    ? M
+    : never]: ValueOf<O>;
 };
 
 /** The operands of a step; `at` is the place of the first in `rows`. */

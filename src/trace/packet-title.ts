@@ -33,13 +33,14 @@ export function icmpName(type: number, code: number): string {
   return TYPES[type] ?? `type ${type} code ${code}`;
 }
 
+/** In the order of `xtables-monitor`. */
 const FLAGS: readonly (readonly [number, string])[] = [
   [tcp.SYN, "SYN"],
+  [tcp.ACK, "ACK"],
   [tcp.FIN, "FIN"],
   [tcp.RST, "RST"],
   [tcp.PSH, "PSH"],
   [tcp.URG, "URG"],
-  [tcp.ACK, "ACK"],
 ];
 
 export function tcpFlagNames(flags: number): string[] {

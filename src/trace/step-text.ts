@@ -12,7 +12,8 @@ export function routeText(step: StepOf<"route">, headers: Headers): string {
   if (type === "martian") return `martian: ${headers.ipv4?.source ?? "?"} > ${destination} is not believed here`;
   if (type === "no route") return `no route to ${destination}`;
   if (type === "local") return `${destination} is an address of this host`;
-  const prefix = prefixLength === 0 ? "default" : formatPrefix(parsePrefix(`${destination}/${prefixLength}`));
+  const network = prefixLength === 32 ? destination : formatPrefix(parsePrefix(`${destination}/${prefixLength}`));
+  const prefix = prefixLength === 0 ? "default" : network;
   const via = gateway === "0.0.0.0" ? "" : ` via ${gateway}`;
   const dev = device === null ? "" : ` dev ${device}`;
   const name = TABLES[table] ?? `${table}`;
@@ -29,7 +30,10 @@ export function connectionText({ change, state, connection }: StepOf<"conntrack"
 }
 
 /** `source 10.0.0.2:4000 > 192.168.1.3:4000`, or with the identifier of an ICMP message. */
-export function manipText({ manip, from, to, fromPort, toPort }: StepOf<"rewrite"> | StepOf<"bind">, headers: Headers): string {
+export function manipText(
+  { manip, from, to, fromPort, toPort }: StepOf<"rewrite"> | StepOf<"bind">,
+  headers: Headers,
+): string {
   if (headers.isIcmp) {
     const id = fromPort === toPort ? `id ${toPort} kept` : `id ${fromPort} > ${toPort}`;
     return `${manip} ${from} > ${to}${headers.isQuery ? `, ${id}` : ""}`;
@@ -42,4 +46,10 @@ export function setText({ field, from, to }: StepOf<"set">): string {
   const text = (value: number) =>
     field === "ttl" || field === "mss" ? `${value >>> 0}` : `0x${(value >>> 0).toString(16)}`;
   return `${field} ${text(from)} > ${text(to)}`;
+}
+
+/** NAT in the packet that an ICMP error quotes; whether it has ports or an identifier, the step does not say. */
+export function quoteText({ manip, from, to, fromPort, toPort }: StepOf<"rewrite">): string {
+  const number = fromPort === toPort ? "" : `, port or id ${fromPort} > ${toPort}`;
+  return `in the quoted packet: ${manip} ${from} > ${to}${number}`;
 }

@@ -1,6 +1,6 @@
 import type { Headers } from "./headers.ts";
-import type { Role } from "./story-line.ts";
-import { connectionText, manipText, routeText, setText } from "./step-text.ts";
+import { connectionText, manipText, quoteText, routeText, setText } from "./step-text.ts";
+import { NO_BREAK, type Role } from "./story-line.ts";
 import type { Step, StepOf } from "./trace.ts";
 
 /** One line about what a netfilter hook does. */
@@ -53,7 +53,7 @@ export class HookStory {
           this.say(step, `the flow's ${manipText(step, this.headers)}`, "change");
         break;
       case "rewrite":
-        this.say(step, `${step.layer === "packet" ? "" : "in the quoted packet: "}${manipText(step, this.headers)}`, "change");
+        this.say(step, step.layer === "packet" ? manipText(step, this.headers) : quoteText(step), "change");
         break;
       case "set":
         this.say(step, setText(step), "change");
@@ -93,7 +93,7 @@ export class HookStory {
       else if (verdict === "jump") this.chains.push(to.chain);
     } else if (verdict === "return") this.chains.pop();
     else if (verdict !== "continue") this.decision = `${name}${rule.chain === this.hook ? ` of ${rule.chain}` : ""}`;
-    if (verdict === "drop" && !/-j (DROP|REJECT)/.test(rule.text)) after = " (drops at once: hotdrop)";
+    if (verdict === "drop" && !/-j (DROP|REJECT)/.test(rule.text)) after = keep("(drops at once: hotdrop)");
     this.say(step, `${name}  ${rule.text}${after}`, roleOf(verdict), depth);
     return told;
   }
@@ -102,9 +102,9 @@ export class HookStory {
   private returnOf(chain: string, index: number): [number, string] | null {
     const offset = this.steps.slice(index + 1).findIndex(({ kind }) => kind === "rule" || kind === "policy");
     const next = offset < 0 ? null : (this.steps[index + 1 + offset] as WalkStep);
-    if (next?.kind !== "rule" || next.rule?.chain !== chain) return [0, " (no rule there matches)"];
+    if (next?.kind !== "rule" || next.rule?.chain !== chain) return [0, keep("(no rule there matches)")];
     if (offset !== 0 || next.verdict !== "return" || next.rule.text !== "-j RETURN") return null;
-    return [1, ` (returns by its rule ${next.rule.number})`];
+    return [1, keep(`(returns by its rule ${next.rule.number})`)];
   }
 
   private policy(step: StepOf<"policy">): void {
@@ -140,3 +140,6 @@ export class HookStory {
 }
 
 const roleOf = (verdict: string): Role => (verdict === "accept" ? "accept" : verdict === "drop" ? "drop" : "text");
+
+/** Something behind a rule's text that is not torn apart. */
+const keep = (text: string): string => ` ${text.replaceAll(" ", NO_BREAK)}`;

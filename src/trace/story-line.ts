@@ -45,6 +45,9 @@ export interface Block {
   readonly entries: readonly Entry[];
 }
 
+/** Stands for a space where a line must not be broken. */
+export const NO_BREAK = "\u00a0";
+
 const WIDTH = 100;
 const WIDEST_NAMESPACE = 20;
 
@@ -73,7 +76,11 @@ export function layOut(blocks: readonly Block[]): StoryLine[] {
   const entries = blocks.flatMap((block) => block.entries.filter((entry) => entry.raw !== true));
   const widest = (texts: string[], least: number) => texts.reduce((max, text) => Math.max(max, text.length), least);
   const namespaces = entries.map(({ namespace }) => namespace).filter((name) => name.length <= WIDEST_NAMESPACE);
-  const columns = { namespace: widest(namespaces, 4), subject: widest(entries.map(({ subject }) => subject), 11) };
+  const subjects = entries.map(({ subject }) => subject);
+  const columns = {
+    namespace: widest(namespaces, 4),
+    subject: widest(subjects, subjects.every((text) => text === "") ? 0 : 11),
+  };
   return blocks.flatMap((block, index) => [...(index > 0 ? [[]] : []), ...blockLines(block, columns)]);
 }
 
@@ -131,7 +138,7 @@ function entryLines(entry: Entry, before: Entry | null, columns: Columns, time: 
       spans.push({ text: `${subject.padEnd(columns.subject)}  `, role: "subject" });
     } else spans.push({ text: " ".repeat(left), role: "blank" });
     if (indent > 0) spans.push({ text: " ".repeat(indent), role: "blank" });
-    spans.push({ text, role: entry.role });
+    spans.push({ text: text.replaceAll(NO_BREAK, " "), role: entry.role });
     if (index === 0 && time !== "") {
       spans.push({ text: " ".repeat(room - text.length - time.length), role: "blank" });
       spans.push({ text: time, role: "time" });
@@ -143,13 +150,16 @@ function entryLines(entry: Entry, before: Entry | null, columns: Columns, time: 
 
 /**
  * Breaks `text` into lines of at most `width` characters, all but the first indented by `hang`. Where two spaces part
- * what is said from a rule's own text, it breaks there first, if that keeps the rule whole.
+ * what is said from a rule's own text, it breaks there first.
  */
 export function wrap(text: string, width: number, hang: number): string[] {
   if (text.length <= width) return [text];
   const part = text.indexOf("  ");
-  if (part > 0 && part <= width && text.length - part - 2 + hang <= width)
-    return [text.slice(0, part), " ".repeat(hang) + text.slice(part + 2)];
+  if (part > 0 && part <= width)
+    return [
+      text.slice(0, part),
+      ...wrap(text.slice(part + 2), width - hang, hang).map((line) => " ".repeat(hang) + line),
+    ];
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/(?<= )(?=[^ ])/)) {

@@ -1,7 +1,7 @@
 import { type OperandsOf, readOperands } from "./operand.ts";
 import type { DropReason } from "./reason.ts";
 import { type Recorder, ROW } from "./recorder.ts";
-import { STEP_KINDS, type StepName, WORDS } from "./step.ts";
+import { STEP_KINDS, type StepName, type WORDS } from "./step.ts";
 
 /** Where something happens: a namespace, and the device in it where there is one. */
 export interface Where {

@@ -34,6 +34,7 @@ function allMatch(matches: readonly Match[], packet: Packet, context: RuleContex
 export class TableWalk implements HookUser {
   readonly priority: number;
   private readonly base: Chain;
+  private readonly reroutes: boolean;
   private readonly context: RuleContext;
   /** Where jumps return to. Walks may nest (a REJECT sends a packet of its own), so the stack is shared by depth. */
   private readonly chains: Chain[] = [];
@@ -48,6 +49,7 @@ export class TableWalk implements HookUser {
     this.base = table.base(hook)!;
     this.context = { net, table: table.name, hook, in: null, out: null, hotdrop: false };
     const { name } = table;
+    this.reroutes = name === "mangle" && hook === "output";
     if (name === "nat")
       this.priority = hook === "prerouting" || hook === "output" ? PRIORITY.natDestination : PRIORITY.natSource;
     else this.priority = PRIORITY[name];
@@ -59,11 +61,27 @@ export class TableWalk implements HookUser {
     context.in = input;
     context.out = output;
     const depth = this.depth;
-    const verdict = this.walk(packet, input, output);
+    const verdict = this.reroutes ? this.walkAndRoute(packet, output) : this.walk(packet, input, output);
     this.depth = depth;
     context.in = outerIn;
     context.out = outerOut;
     return verdict;
+  }
+
+  /** `ipt_mangle_out()`: what mangle changes of our own packets may send them elsewhere. */
+  private walkAndRoute(packet: Packet, output: Device | null): Verdict {
+    const { view, mark } = packet;
+    const source = ipv4.source(view, NETWORK);
+    const destination = ipv4.destination(view, NETWORK);
+    const tos = ipv4.tos(view, NETWORK);
+    const verdict = this.walk(packet, null, output);
+    if (verdict !== "ACCEPT") return verdict;
+    const same =
+      packet.mark === mark &&
+      ipv4.tos(view, NETWORK) === tos &&
+      ipv4.source(view, NETWORK) === source &&
+      ipv4.destination(view, NETWORK) === destination;
+    return same || this.net.rerouteOutput(packet) ? "ACCEPT" : "DROP";
   }
 
   private walk(packet: Packet, input: Device | null, output: Device | null): Verdict {

@@ -31,6 +31,7 @@ class ConnmarkTarget implements Target {
       const before = connection.mark;
       const flip = this.mode === "set" ? this.value : packet.mark & this.packetMask;
       connection.mark = (before & ~this.connectionMask) ^ flip;
+      if (connection.mark !== before) connection.news.mark = true;
       traceChange(packet, context, "connmark", before, connection.mark);
     }
     return "CONTINUE";

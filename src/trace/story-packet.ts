@@ -1,0 +1,258 @@
+import { Headers } from "./headers.ts";
+import { birthHeaders, icmpName, kindOf } from "./packet-title.ts";
+import { REASON_TEXT } from "./reason-text.ts";
+import { routeText, setText } from "./step-text.ts";
+import type { Telling } from "./story.ts";
+import { frameEntries, headerTexts } from "./story-bytes.ts";
+import { HookStory } from "./story-hook.ts";
+import { type Entry, formatTime, type Role } from "./story-line.ts";
+import type { Hop, PacketTrace, Step, StepOf } from "./trace.ts";
+
+const CONSUMED: Readonly<Record<string, string>> = {
+  ARP: "by ARP",
+  fragmentation: "its fragments go on",
+  reassembly: "becomes part of a whole datagram",
+  "ICMP error": "by the kernel, which tells the socket that the error is about",
+};
+
+/** Tells one packet's journey, one line a step. */
+export class PacketStory {
+  readonly entries: Entry[] = [];
+  private readonly headers = new Headers();
+  private hop: Hop | null = null;
+  private arrives = false;
+  /** The steps of the hook that the packet is in; null outside. */
+  private inside: { readonly hook: string; readonly steps: Step[]; readonly aside: Step[] } | null = null;
+  private decision = "";
+  private looked = false;
+  /** The hook just left, if nothing happened in it. */
+  private empty: string | null = null;
+  private neighbour: StepOf<"neighbour"> | null = null;
+  /** The bridge that passes the frame up, whose own reception needs no line. */
+  private passedUp: string | null = null;
+  private readonly told = new Set<number>();
+
+  constructor(
+    private readonly packet: PacketTrace,
+    private readonly telling: Telling,
+  ) {
+    for (const hop of packet.hops) {
+      this.hop = hop;
+      this.arrives = true;
+      for (const step of hop.steps) this.step(step);
+      this.leaveHook();
+    }
+    if (packet.disposition.kind === "queued") {
+      const { time, where } = packet.disposition;
+      this.say(
+        time,
+        "queued",
+        `still under way${where?.device ? ` at ${where.device}` : ""} when the trace ends`,
+        "drop",
+      );
+    }
+  }
+
+  private say(time: number, subject: string, text: string, role: Role = "text", depth = 0): void {
+    const { namespace } = this.hop!;
+    this.entries.push({ namespace, subject, text, role, time, depth, arrives: this.arrives });
+    this.arrives = false;
+  }
+
+  private step(step: Step): void {
+    this.headers.apply(step);
+    if (step.kind === "hook" && step.family === "ip") {
+      this.leaveHook();
+      if (step.passage === "enter") this.inside = { hook: step.hook.toUpperCase(), steps: [], aside: [] };
+      else this.passed(step);
+    } else if (this.inside === null) this.outside(step);
+    else if (step.kind === "delivered" || step.kind === "consumed" || step.kind === "dropped") {
+      this.leaveHook();
+      this.outside(step);
+    } else if (step.kind === "error") this.inside.aside.push(step);
+    else this.inside.steps.push(step);
+  }
+
+  private leaveHook(): void {
+    const inside = this.inside;
+    if (inside === null) return;
+    this.inside = null;
+    const story = new HookStory(inside.steps, this.headers, inside.hook);
+    this.decision = story.decision;
+    for (const { time, text, role, depth } of story.lines) this.say(time, inside.hook, text, role, depth);
+    this.empty = story.lines.length === 0 ? inside.hook : null;
+    for (const step of inside.aside) this.outside(step);
+  }
+
+  private passed(step: StepOf<"hook">): void {
+    if (this.telling.level === "byte" && this.empty !== null)
+      this.say(step.time, this.empty, "no table and no tracker looks at it");
+    this.empty = null;
+  }
+
+  private outside(step: Step): void {
+    const { time } = step;
+    const device = step.where?.device ?? "";
+    switch (step.kind) {
+      case "born":
+        if (step.origin === "cloned") this.say(time, "copied", `from ${this.telling.link(step.parent)}`);
+        break;
+      case "ipv4":
+        this.look(step);
+        break;
+      case "tx":
+        this.send(step, device);
+        break;
+      case "rx":
+        this.receive(step, device);
+        break;
+      case "learn":
+        this.say(
+          time,
+          device,
+          `${step.how === "learned" ? "learned" : "moved"}: ${step.address} is behind ${step.port}`,
+        );
+        break;
+      case "bridge":
+        this.bridge(step, device);
+        break;
+      case "readdress":
+        this.say(time, device, `the frame now goes to ${step.destination}, for NAT changed its destination`, "change");
+        break;
+      case "route":
+        this.say(time, "route", routeText(step, this.headers));
+        break;
+      case "neighbour":
+        this.neighbour = step;
+        break;
+      case "queue":
+        this.say(time, device, `waits: which MAC address has ${step.address}? ${this.askedIn(step)}`);
+        break;
+      case "set":
+        this.say(time, step.field === "ttl" ? "forward" : "set", setText(step), "change");
+        break;
+      case "fragment":
+        this.say(time, "fragment", `cut into ${step.fragments} fragments of at most ${step.mtu} bytes`, "change");
+        break;
+      case "reassemble":
+        this.say(time, "reassemble", `the last fragment is here: one datagram of ${step.bytes} bytes`, "change");
+        break;
+      case "error":
+        this.error(step);
+        break;
+      case "impairment":
+        this.say(
+          time,
+          "cable",
+          step.nanoseconds > 0 ? `${step.what} by ${formatTime(step.nanoseconds)}` : step.what,
+          "change",
+        );
+        break;
+      case "program":
+        this.say(time, "program", step.line);
+        break;
+      default:
+        this.end(step);
+    }
+  }
+
+  /** The sizes that a packet is born with. */
+  private look(step: StepOf<"ipv4">): void {
+    if (this.packet.origin !== "generated" || this.looked) return;
+    this.looked = true;
+    const words = [`${step.length} bytes`, `ttl ${step.ttl}`];
+    if (step.tos !== 0) words.push(`tos 0x${step.tos.toString(16)}`);
+    if (step.dontFragment) words.push("don't fragment");
+    this.say(step.time, "sends", words.join(", "));
+  }
+
+  private send(step: StepOf<"tx">, device: string): void {
+    const known = this.neighbour;
+    this.neighbour = null;
+    const who = known === null ? "" : ` (${known.address}${known.state === "REACHABLE" ? "" : `, ${known.state}`})`;
+    const to = step.destination === "ff:ff:ff:ff:ff:ff" ? "everybody" : step.destination;
+    this.say(step.time, `${device} >`, device === "lo" ? "loops back" : `${step.bytes}-byte frame to ${to}${who}`);
+    this.bytes(step, "out");
+  }
+
+  private receive(step: StepOf<"rx">, device: string): void {
+    if (this.passedUp !== device || this.telling.level === "byte") {
+      const group = step.type === "broadcast" || step.type === "multicast" ? `, ${step.type}` : "";
+      this.say(step.time, `> ${device}`, `${step.bytes}-byte frame${group}`);
+      this.bytes(step, "in");
+    }
+    this.passedUp = null;
+  }
+
+  private bytes(step: StepOf<"tx"> | StepOf<"rx">, direction: "in" | "out"): void {
+    if (this.telling.level !== "byte") return;
+    const subject = this.entries[this.entries.length - 1]!.subject;
+    for (const text of headerTexts(this.headers)) this.say(step.time, subject, text, "bytes");
+    this.entries.push(...frameEntries(this.telling.frame(step, direction), step.time));
+  }
+
+  private bridge(step: StepOf<"bridge">, device: string): void {
+    if (step.decision === "forward") this.say(step.time, device, `forwards to its port ${step.port}`);
+    else if (step.decision === "up") {
+      this.passedUp = device;
+      const { ethernet } = this.headers;
+      const group = ethernet !== null && (Number.parseInt(ethernet.destination.slice(0, 2), 16) & 1) === 1;
+      this.say(step.time, device, group ? "goes up to the host, too" : "for the bridge itself: goes up to the host");
+    } else {
+      const copies = this.copies(step);
+      const list = copies.length > 0 ? ` (copies: ${copies.map((id) => `#${id}`).join(", ")})` : "";
+      this.say(step.time, device, `floods to all its other ports${list}`);
+    }
+  }
+
+  /** The copies made by one flooding: those born behind it, and before the bridge decides again. */
+  private copies(flood: Step): readonly number[] {
+    const again = this.hop!.steps.find(
+      (step) => step.kind === "bridge" && step.decision === "flood" && step.row > flood.row,
+    );
+    return this.packet.children.filter((id) => {
+      const born = this.telling.trace.byId.get(id)!.hops[0]!.steps[0]!;
+      return (
+        born.kind === "born" && born.origin === "cloned" && born.row > flood.row && born.row < (again?.row ?? Infinity)
+      );
+    });
+  }
+
+  private askedIn(step: StepOf<"queue">): string {
+    const asked = this.packet.children.find((id) => {
+      const { hops } = this.telling.trace.byId.get(id)!;
+      const { arp } = birthHeaders(this.telling.trace.byId.get(id)!);
+      return arp?.target === step.address && hops[0]!.steps[0]!.row > step.row;
+    });
+    if (asked === undefined) return "(already asked)";
+    this.told.add(asked);
+    return `asks in #${asked}`;
+  }
+
+  private error(step: StepOf<"error">): void {
+    const name = `ICMP ${icmpName(step.type, step.code)}`;
+    if (step.outcome === "sent") {
+      this.told.add(step.error);
+      this.say(step.time, "icmp", `tells the sender: #${step.error} ${name}`, "event");
+    } else this.say(step.time, "icmp", `${name} is not sent: ${step.outcome}`);
+  }
+
+  private end(step: Step): void {
+    if (step.kind === "delivered") this.say(step.time, "delivered", `to ${step.to}${this.answers()}`, "accept");
+    else if (step.kind === "consumed")
+      this.say(step.time, "consumed", `${CONSUMED[step.by] ?? step.by}${this.answers()}`, "accept");
+    else if (step.kind === "dropped") {
+      const by = step.reason === "NETFILTER_DROP" && this.decision !== "" ? `, by ${this.decision}` : "";
+      this.say(step.time, "dropped", `${step.reason}: ${REASON_TEXT[step.reason]}${by}${this.answers()}`, "drop");
+    }
+  }
+
+  /** The packets that this one led to and that no line has named yet. */
+  private answers(): string {
+    const { byId } = this.telling.trace;
+    const links = this.packet.children
+      .filter((id) => !this.told.has(id) && byId.get(id)!.origin === "generated")
+      .filter((id) => kindOf(birthHeaders(byId.get(id)!)) !== "ARP request");
+    return links.length === 0 ? "" : `: ${links.map((id) => this.telling.link(id)).join(", ")}`;
+  }
+}
