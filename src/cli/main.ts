@@ -1,8 +1,76 @@
 #!/usr/bin/env node
+import { Command, InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "../scenario/quantity.ts";
+import { InputError } from "../wire/input-error.ts";
 import { labFiles, labServe } from "./lab.ts";
+import { list } from "./list.ts";
+import { FORMATS, run, type RunOptions } from "./run.ts";
 
-const [command, ...rest] = process.argv.slice(2);
-if (command === "lab") {
-  if (rest[0] === "--serve") await labServe();
-  else labFiles(rest);
+const BAD_INPUT = 2;
+const INTERNAL = 70;
+
+function integer(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It takes a whole number, 0 to 999999999.");
+  return Number(text);
+}
+
+function duration(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+function commands(): Command {
+  const program = new Command("hopscope");
+  program.description("A flight simulator for container networking: real frames, Linux's rules, every hop told.");
+  program.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : BAD_INPUT));
+  program
+    .command("list")
+    .description("list the scenarios that come with hopscope")
+    .action(() => {
+      process.stdout.write(list());
+    });
+  program
+    .command("run")
+    .description("run a scenario and tell the journey of every packet")
+    .argument("<scenario>", "a name from `hopscope list`, or a YAML file")
+    .addOption(new Option("-f, --format <format>", "how to tell it").choices(FORMATS).default("text"))
+    .addOption(new Option("-l, --level <level>", "how much to tell").choices(["hop", "step", "byte"]).default("step"))
+    .option("-s, --seed <number>", "seed of everything random", integer)
+    .option("-u, --until <time>", "end at this virtual time, such as 5s or 200ms", duration)
+    .option("-o, --output <file>", "write the trace to a file")
+    .option("-w, --pcap <file>", "write the frames of every device to a pcapng file")
+    .addHelpText("after", "\nExit status: 0 every expectation holds, 1 one fails, 2 bad input.")
+    .action((scenario: string, options: RunOptions) => {
+      process.exitCode = run(scenario, options);
+    });
+  program
+    .command("lab")
+    .description("run lab cases (JSON) and print one JSON result a line")
+    .argument("[case...]", "case files")
+    .option("--serve", "read one case a line from standard input, answer one line each")
+    .action(async (files: string[], options: { serve?: boolean }) => {
+      if (options.serve === true) await labServe();
+      else labFiles(files);
+    });
+  return program;
+}
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+try {
+  await commands().parseAsync();
+} catch (error) {
+  if (error instanceof InputError) {
+    process.stderr.write(`hopscope: ${error.message}\n`);
+    process.exitCode = BAD_INPUT;
+  } else {
+    process.stderr.write(`hopscope: internal error, please report it\n${(error as Error).stack ?? String(error)}\n`);
+    process.exitCode = INTERNAL;
+  }
 }

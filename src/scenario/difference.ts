@@ -1,6 +1,8 @@
+import { birthHeaders, titleOf } from "../trace/packet-title.ts";
 import type { Evidence } from "./evidence.ts";
 import { formatTuple, statusOf } from "./flow-text.ts";
 import { type ExpectationSpec, subjectOf } from "./format.ts";
+import { formatRuleName } from "./rule-name.ts";
 import { FIELD_KEYS, type Fields, formatTime, isKind, mismatches, type Sight } from "./sight.ts";
 import type { ProgramRun } from "./steps.ts";
 
@@ -37,9 +39,9 @@ function explainPacket(spec: ExpectationSpec, evidence: Evidence): string {
     const nearest = nearestOf(spec, there);
     return `at ${spec.at} packet #${nearest.packet} has ${differences(spec, nearest.fields)}`;
   }
-  const born = [...evidence.births.values()].filter((sight) => isKind(spec, sight));
+  const born = evidence.births.filter((sight) => isKind(spec, sight));
   if (born.length === 0) return `there was no ${spec.packet ?? "such packet"} at all`;
-  return journey(nearestOf(spec, born), evidence);
+  return journey(nearestOf(spec, born).packet, evidence);
 }
 
 /** The sight with the fewest differences, the first among equals. */
@@ -55,19 +57,18 @@ function differences(spec: ExpectationSpec, fields: Fields): string {
     .join(", ");
 }
 
-/** `packet #3 (icmp echo request 172.17.0.2 > 203.0.113.10) came to host/docker0 and was dropped in host: ...`. */
-function journey(birth: Sight, evidence: Evidence): string {
-  const { packet, kinds, fields } = birth;
-  const title = `packet #${packet} (${kinds.at(-1) ?? "packet"} ${fields.source} > ${fields.destination})`;
-  const last = evidence.seen(packet).at(-1);
+/** How far a packet came, and how it ended. */
+function journey(packet: number, evidence: Evidence): string {
+  const title = `packet #${packet} (${titleOf(birthHeaders(evidence.trace.byId.get(packet)!))})`;
+  const last = evidence.sightings.filter((sighting) => sighting.packet === packet).at(-1);
   const reached = last === undefined ? "reached no device" : `was last seen at ${last.at} at ${formatTime(last.time)}`;
-  const ending = evidence.endingOf(packet);
-  if (ending === null) return `${title} ${reached} and is still under way`;
+  const ending = evidence.endings.find((one) => one.packet === packet);
+  if (ending === undefined) return `${title} ${reached} and is still under way`;
   if (ending.kind !== "dropped") return `${title} ${reached} and was ${ending.kind} in ${ending.at}: ${ending.why}`;
   const { decision } = ending;
   const by =
     ending.why !== "NETFILTER_DROP" || decision === null
       ? ""
-      : ` by ${[decision.name, decision.text].join(" ").trim()}`;
+      : ` by ${[formatRuleName(decision), decision.text].join(" ").trim()}`;
   return `${title} ${reached} and was dropped in ${ending.at}: ${ending.why}${by}`;
 }

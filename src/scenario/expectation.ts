@@ -2,7 +2,7 @@ import { explain } from "./difference.ts";
 import type { Evidence } from "./evidence.ts";
 import { formatTuple, statusOf, tupleFits } from "./flow-text.ts";
 import type { ExpectationSpec } from "./format.ts";
-import { decides, parseRuleName } from "./rule-name.ts";
+import { decides, formatRuleName, parseRuleName } from "./rule-name.ts";
 import { FIELD_KEYS, formatTime, isKind, mismatches, type Sight } from "./sight.ts";
 import type { ProgramRun } from "./steps.ts";
 
@@ -17,9 +17,7 @@ export interface Verdict {
 
 /** What an expectation finds: one line for each time that it is met. */
 export function findings(spec: ExpectationSpec, evidence: Evidence, programs: readonly ProgramRun[]): string[] {
-  const fits = (sight: Sight | null): boolean =>
-    sight === null ? spec.packet === undefined : isKind(spec, sight) && mismatches(spec, sight).length === 0;
-  const fitsAt = (packet: number, row: number) => fits(evidence.sightAt(packet, evidence.timeOf(row)));
+  const fits = (sight: Sight): boolean => isKind(spec, sight) && mismatches(spec, sight).length === 0;
   const { dropped, delivered, matched, output, conntrack } = spec;
   if (output !== undefined) {
     const { lines } = programs.find((run) => run.name === output.program)!;
@@ -43,9 +41,9 @@ export function findings(spec: ExpectationSpec, evidence: Evidence, programs: re
           decision.namespace === matched.at &&
           decides(name, decision) &&
           (matched.verdict ?? decision.verdict) === decision.verdict &&
-          fitsAt(decision.packet, decision.row),
+          fits(decision),
       )
-      .map((decision) => `packet #${decision.packet}: ${decision.name}, ${decision.verdict}`);
+      .map((decision) => `packet #${decision.packet}: ${formatRuleName(decision)}, ${decision.verdict}`);
   }
   if (dropped !== undefined || delivered !== undefined) {
     const name = dropped?.rule === undefined ? null : parseRuleName(dropped.rule)!;
@@ -58,7 +56,7 @@ export function findings(spec: ExpectationSpec, evidence: Evidence, programs: re
             (dropped.reason ?? ending.why) === ending.why &&
             (name === null || (ending.decision !== null && decides(name, ending.decision))),
       )
-      .filter((ending) => fitsAt(ending.packet, ending.row))
+      .filter(fits)
       .map((ending) => `packet #${ending.packet}: ${ending.why}`);
   }
   return evidence.sightings

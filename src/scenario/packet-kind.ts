@@ -1,3 +1,4 @@
+import type { Headers } from "../trace/headers.ts";
 import * as arp from "../wire/arp.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
@@ -81,13 +82,13 @@ export function kindsOf(facts: PacketFacts): PacketKind[] {
   return kinds;
 }
 
-/** The facts of a frame; `at` is the offset of its Ethernet header. */
-export function readFacts(view: DataView, at: number): PacketFacts {
+/** The facts of a frame; its Ethernet header stands at 0. */
+export function readFacts(view: DataView): PacketFacts {
   const facts = { protocol: -1, operation: 0, fragment: false, icmpType: -1, icmpCode: -1, tcpFlags: 0 };
   const length = view.byteLength;
-  const network = at + ethernet.ETHERNET_HEADER;
+  const network = ethernet.ETHERNET_HEADER;
   if (length < network) return facts;
-  const type = ethernet.etherType(view, at);
+  const type = ethernet.etherType(view, 0);
   if (type === ethernet.ETHERTYPE_ARP && length >= network + arp.ARP_LENGTH)
     facts.operation = arp.operation(view, network);
   if (type !== ethernet.ETHERTYPE_IPV4 || length < network + ipv4.IPV4_HEADER) return facts;
@@ -100,4 +101,17 @@ export function readFacts(view: DataView, at: number): PacketFacts {
   if (facts.protocol === ipv4.PROTOCOL_TCP && length >= transport + tcp.TCP_HEADER)
     facts.tcpFlags = tcp.flags(view, transport);
   return facts;
+}
+
+/** The facts of a packet in the trace. */
+export function factsOf(headers: Headers): PacketFacts {
+  const { ipv4: network, transport } = headers;
+  return {
+    protocol: network?.protocol ?? -1,
+    operation: headers.arp?.operation ?? 0,
+    fragment: network !== null && (network.moreFragments || network.fragmentUnits !== 0),
+    icmpType: transport === null ? -1 : headers.icmpType,
+    icmpCode: transport === null ? -1 : headers.icmpCode,
+    tcpFlags: transport?.flags ?? 0,
+  };
 }

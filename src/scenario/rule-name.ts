@@ -25,3 +25,7 @@ export function decides(name: RuleName, decision: Decision): boolean {
     ? decision.number > 0 && decision.text.includes(name.text)
     : name.number === decision.number;
 }
+
+/** As `filter FORWARD policy` or `nat POSTROUTING 1`. */
+export const formatRuleName = ({ table, chain, number }: Decision): string =>
+  `${table} ${chain} ${number === 0 ? "policy" : number}`;

@@ -1,3 +1,4 @@
+import type { Headers } from "../trace/headers.ts";
 import { formatIpv4, formatMac } from "../wire/address.ts";
 import * as arp from "../wire/arp.ts";
 import * as ethernet from "../wire/ethernet.ts";
@@ -22,7 +23,6 @@ export interface Fields {
 /** A packet as it was at one moment. */
 export interface Sight {
   readonly packet: number;
-  readonly time: number;
   readonly kinds: readonly PacketKind[];
   readonly fields: Fields;
 }
@@ -51,6 +51,24 @@ export const mismatches = (spec: ExpectationSpec, sight: Sight): (typeof FIELD_K
 
 export const isKind = (spec: ExpectationSpec, sight: Sight): boolean =>
   spec.packet === undefined || sight.kinds.includes(spec.packet);
+
+/** The fields of a packet in the trace. */
+export function fieldsOf(headers: Headers): Fields {
+  const fields: Fields = {};
+  const { ethernet: link, arp: message, ipv4: network } = headers;
+  if (link !== null) Object.assign(fields, { source_mac: link.source, destination_mac: link.destination });
+  if (message !== null) Object.assign(fields, { source: message.sender, destination: message.target });
+  if (network === null) return fields;
+  const { source, destination, ttl, tos, length } = network;
+  Object.assign(fields, { source, destination, ttl, tos, length });
+  if (headers.transport === null) return fields;
+  if (headers.isIcmp) fields.id = headers.identifier;
+  else if (headers.hasPorts) {
+    fields.source_port = headers.sourcePort;
+    fields.destination_port = headers.destinationPort;
+  }
+  return fields;
+}
 
 /** The fields of a frame, by the names that expectations use. */
 export function readFields(view: DataView): Fields {

@@ -12,7 +12,7 @@ const CONSUMED: Readonly<Record<string, string>> = {
   ARP: "by ARP",
   fragmentation: "its fragments go on",
   reassembly: "becomes part of a whole datagram",
-  "ICMP error": "by the kernel, which tells the socket that the error is about",
+  "ICMP error": "by the kernel, which tells the socket that this error is about",
 };
 
 /** Tells one packet's journey, one line a step. */
@@ -96,6 +96,7 @@ export class PacketStory {
     switch (step.kind) {
       case "born":
         if (step.origin === "cloned") this.say(time, "copied", `from ${this.telling.link(step.parent)}`);
+        else if (step.origin === "injected") this.say(time, "injected", "from outside the simulation");
         break;
       case "ipv4":
         this.look(step);
@@ -242,8 +243,8 @@ export class PacketStory {
     else if (step.kind === "consumed")
       this.say(step.time, "consumed", `${CONSUMED[step.by] ?? step.by}${this.answers()}`, "accept");
     else if (step.kind === "dropped") {
-      const by = step.reason === "NETFILTER_DROP" && this.decision !== "" ? `, by ${this.decision}` : "";
-      this.say(step.time, "dropped", `${step.reason}: ${REASON_TEXT[step.reason]}${by}${this.answers()}`, "drop");
+      const by = step.reason === "NETFILTER_DROP" && this.decision !== "" ? ` by ${this.decision}` : "";
+      this.say(step.time, "dropped", `${step.reason}${by}: ${REASON_TEXT[step.reason]}${this.answers()}`, "drop");
     }
   }
 

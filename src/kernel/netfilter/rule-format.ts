@@ -1,5 +1,5 @@
 import { formatProtocol } from "./protocol-name.ts";
-import type { Action, Chain, Match, RuleHeader, Table, TableName } from "./rule.ts";
+import { type Action, BASE_CHAINS, Chain, type Match, type RuleHeader, type Table, type TableName } from "./rule.ts";
 import { formatNetwork } from "./value.ts";
 
 /** A rule as `iptables-save` prints it, without `-A CHAIN`. */
@@ -41,7 +41,9 @@ export function formatTables(tables: readonly Table[], options: { readonly count
 
 function formatTable(table: Table, counters: boolean): string {
   const lines = [`*${table.name}`];
-  const chains = [...table.chains.values()];
+  // Base chains that nobody named do not exist, and iptables-save prints them all the same.
+  const base = BASE_CHAINS[table.name].map((name) => table.chains.get(name) ?? new Chain(name, "ACCEPT"));
+  const chains = [...base, ...[...table.chains.values()].filter((chain) => chain.policy === null)];
   for (const chain of chains) lines.push(`:${chain.name} ${chain.policy ?? "-"} ${formatCounters(chain, counters)}`);
   for (const chain of chains)
     for (const rule of chain.rules) {

@@ -1,7 +1,7 @@
 import { type Given, type HookLimit, type MatchKind, type OptionSpec, Options, type TargetKind } from "./extension.ts";
 import { MATCH_KINDS, UNMODELLED_MATCHES } from "./matches/index.ts";
 import { protocolMatch, readProtocol } from "./protocol-name.ts";
-import { type Action, type Chain, type Match, Rule, type RuleHeader, type TableName } from "./rule.ts";
+import { type Action, BASE_CHAINS, type Chain, type Match, Rule, type RuleHeader, type TableName } from "./rule.ts";
 import { formatRule } from "./rule-format.ts";
 import { TARGET_KINDS, UNMODELLED_TARGETS } from "./targets/index.ts";
 import { part, splitList, type Token, unexpected } from "./tokenizer.ts";
@@ -233,6 +233,8 @@ export class RuleParser {
     const chain = this.place.chains.get(token.text);
     if (chain === undefined && UNMODELLED_TARGETS.has(token.text))
       throw unexpected(token, `a modelled target; hopscope does not model ${token.text} yet`);
+    if (chain === undefined && BASE_CHAINS[this.place.table].includes(token.text))
+      throw unexpected(token, "a target or a user-defined chain");
     if (chain === undefined)
       throw unexpected(token, goto ? "a chain of this table" : "a target or a chain of this table");
     if (chain.policy !== null) throw unexpected(token, "a target or a user-defined chain");

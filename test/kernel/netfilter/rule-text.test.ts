@@ -42,10 +42,10 @@ describe("parseRules and formatTables", () => {
     expect(chains).toEqual(["B", "_a", "a-b", "a1", "b"]);
   });
 
-  it("make every base chain of a table with policy ACCEPT", () => {
-    const [table] = parseRules("*raw\n:OUTPUT DROP [0:0]\nCOMMIT\n", "f");
+  it("make a base chain when it is named first, with policy ACCEPT, and no other", () => {
+    const [table] = parseRules("*filter\n:OUTPUT DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n", "f");
     expect([...table!.chains.values()].map(({ name, policy }) => [name, policy])).toEqual([
-      ["PREROUTING", "ACCEPT"],
+      ["INPUT", "ACCEPT"],
       ["OUTPUT", "DROP"],
     ]);
   });

@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseScenario, type Scenario } from "../scenario/scenario.ts";
+import { InputError } from "../wire/input-error.ts";
+
+/** The scenarios that come with hopscope; the same folder seen from `src/cli` and from `dist/cli`. */
+const FOLDER = fileURLToPath(new URL("../../scenarios/", import.meta.url));
+
+/** Names of the scenarios that come with hopscope, without their ending. */
+export function scenarioNames(): string[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith(".yaml"))
+    .map((file) => file.slice(0, -5))
+    .sort();
+}
+
+/** @throws {InputError} for a file that cannot be read. */
+export function readInput(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : (error as Error).message;
+    throw new InputError({ file: path, line: 1, column: 1 }, reason, "a file that can be read");
+  }
+}
+
+/** A scenario by its name or its file. @throws {InputError}. */
+export function loadScenario(nameOrFile: string): Scenario {
+  const named = !/[./\\]/.test(nameOrFile);
+  if (named && !scenarioNames().includes(nameOrFile))
+    throw new InputError(
+      { file: nameOrFile, line: 1, column: 1 },
+      `the name "${nameOrFile}"`,
+      `a file, or one of: ${scenarioNames().join(", ")}`,
+    );
+  const path = named ? relative(process.cwd(), join(FOLDER, `${nameOrFile}.yaml`)) : nameOrFile;
+  const folder = dirname(path);
+  return parseScenario(readInput(path), path, (file) => readInput(join(folder, file)));
+}

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { type Outcome, runScenario } from "../../src/scenario/scenario.ts";
+import { ROW } from "../../src/trace/recorder.ts";
+import { formatStory } from "../../src/trace/story.ts";
+import { readTrace } from "../../src/trace/trace.ts";
+import { matchGolden } from "../golden.ts";
+import { FOLDER, readScenario, readText, SCENARIO_FILES } from "./files.ts";
+
+/** All that the trace and the taps wrote, in one comparable value. */
+function recordOf({ recorder, capture, programs }: Outcome) {
+  const { rows, times, length } = recorder;
+  return {
+    rows: [...rows.subarray(0, length * ROW)],
+    times: [...times.subarray(0, length)],
+    frames: capture.frames.map(({ time, place, direction, bytes }) => [time, place, direction, [...bytes]]),
+    programs,
+  };
+}
+
+describe.each(SCENARIO_FILES)("%s", (name) => {
+  it("is as expected", () => {
+    const { expectations, end } = runScenario(readScenario(name));
+    expect(expectations.length).toBeGreaterThan(0);
+    expect(expectations.filter(({ holds }) => !holds).map(({ text, detail }) => `${text}: ${detail}`)).toEqual([]);
+    expect(end).not.toBe("storm");
+  });
+
+  it("tells the accepted story", () => {
+    const { recorder } = runScenario(readScenario(name));
+    matchGolden(FOLDER + name.replace(/\.yaml$/, ".golden.txt"), formatStory(readTrace(recorder)));
+  });
+
+  it("leaves the same record in every run", () => {
+    const scenario = readScenario(name);
+    const first = recordOf(runScenario(scenario));
+    expect(recordOf(runScenario(scenario))).toEqual(first);
+    expect(recordOf(runScenario(readScenario(name)))).toEqual(first);
+  });
+
+  it("accounts for every packet", () => {
+    const { world } = runScenario(readScenario(name));
+    const { injected, generated, cloned, delivered, consumed, dropped } = world.fabric.books;
+    expect(delivered + consumed + dropped).toBe(injected + generated + cloned);
+  });
+
+  it("names the schema for editors in its first line", () => {
+    const [first] = readText(FOLDER + name).split("\n");
+    expect(first).toBe("# yaml-language-server: $schema=scenario.schema.json");
+  });
+});
+
+describe("all scenarios", () => {
+  it("leave the same record whichever ran before", () => {
+    const run = (names: readonly string[]) =>
+      new Map(names.map((name) => [name, recordOf(runScenario(readScenario(name)))]));
+    const forwards = run(SCENARIO_FILES);
+    const backwards = run([...SCENARIO_FILES].reverse());
+    for (const name of SCENARIO_FILES) expect(backwards.get(name), name).toEqual(forwards.get(name));
+  });
+});
