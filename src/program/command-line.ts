@@ -95,6 +95,15 @@ export class Arguments {
     return word === null ? otherwise : this.readInteger(word, low, high, `a number from ${low} to ${high}`);
   }
 
+  /** One word of a list. */
+  word<T extends string>(letter: string, otherwise: T, words: readonly T[]): T {
+    const given = this.option(letter);
+    if (given === null) return otherwise;
+    const found = words.find((word) => word === given.text);
+    if (found === undefined) throw unexpected(given, this.end, words.join(", "));
+    return found;
+  }
+
   /** Seconds, as nanoseconds. */
   seconds(letter: string, otherwise: number): number {
     const word = this.option(letter);

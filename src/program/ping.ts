@@ -19,15 +19,19 @@ export interface PingOptions {
   /** Bytes of data. */
   readonly size?: number;
   readonly ttl?: number;
-  readonly dontFragment?: boolean;
+  /** `-M`: "want" forbids fragments while the request fits, "do" always, "dont" never. */
+  readonly discovery?: Discovery;
 }
 
+type Discovery = (typeof DISCOVERY)[number];
+
+/** In the order of `IP_MTU_DISCOVER`'s values. */
+const DISCOVERY = ["dont", "want", "do"] as const;
 const HEADERS = 28;
 const SECOND = 1e9;
 
 /** `ping` of iputils, as its options are read. @throws {InputError}. */
 export function parsePing(words: Arguments): Program {
-  const discovery = words.option("M");
   const options: PingOptions = {
     count: words.integer("c", 0, [1, 1_000_000]),
     interval: words.seconds("i", 1),
@@ -35,7 +39,7 @@ export function parsePing(words: Arguments): Program {
     deadline: words.seconds("w", 0),
     size: words.integer("s", 56, [0, 65_507]),
     ttl: words.integer("t", 0, [1, 255]),
-    ...(discovery === null ? {} : { dontFragment: discovery.text !== "dont" }),
+    discovery: words.word("M", "want", DISCOVERY),
     destination: words.address(words.operand("the address to ping")),
   };
   words.finish();
@@ -44,7 +48,13 @@ export function parsePing(words: Arguments): Program {
 
 /** Asks a host for echoes and prints each answer with its time, as `ping` of iputils does. */
 export function ping(options: PingOptions): Program {
-  return { name: "ping", serves: false, start: (environment) => new Ping(environment, options).start() };
+  const { count = 0, deadline = 0 } = options;
+  return {
+    name: "ping",
+    serves: false,
+    endless: count === 0 && deadline === 0,
+    start: (environment) => new Ping(environment, options).start(),
+  };
 }
 
 class Ping {
@@ -100,18 +110,24 @@ class Ping {
 
   /** Timers are armed first: the answer may come before the kernel returns from sending. */
   private send(): void {
-    const { destination, count = 0, interval = SECOND, size = 56, ttl = 0, dontFragment } = this.options;
+    const { destination, count = 0, interval = SECOND, size = 56, ttl = 0, discovery = "want" } = this.options;
     const sequence = ++this.sent;
     this.latest = this.now;
     this.sentAt.set(sequence & 0xffff, this.now);
     if (count === 0 || sequence < count) this.next.armIn(interval);
     else this.last.armIn(this.lingering());
-    const failed = this.socket.send(destination, sequence & 0xffff, {
-      size,
-      ttl,
-      ...(dontFragment === undefined ? {} : { dontFragment }),
-    });
-    if (failed !== null) this.environment.say(`ping: sendmsg: ${strerror(failed)}`);
+    const how = DISCOVERY.indexOf(discovery) as 0 | 1 | 2;
+    const failed = this.socket.send(destination, sequence & 0xffff, { size, ttl, discovery: how });
+    if (failed === "EMSGSIZE" && discovery === "do") this.tooLong();
+    else if (failed !== null) this.environment.say(`ping: sendmsg: ${strerror(failed)}`);
+  }
+
+  /** It comes by the error queue, so it counts as an error. */
+  private tooLong(): void {
+    this.errors++;
+    const mtu = this.socket.pathMtu(this.options.destination);
+    this.environment.say(`ping: local error: message too long, mtu=${mtu}`);
+    if (this.complete) this.finish();
   }
 
   /** `schedule_exit()`: two of the longest round trips once there was an answer, else the whole timeout. */

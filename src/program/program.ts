@@ -18,5 +18,7 @@ export interface Program {
   readonly name: string;
   /** True for one that waits for others and never ends by itself. */
   readonly serves: boolean;
+  /** True for one that goes on for ever, so that a run with it has to be ended. */
+  readonly endless?: boolean;
   start(environment: Environment): void;
 }

@@ -9,7 +9,7 @@ export function parseTuple(text: string): Map<string, string> | null {
   const wanted = new Map<string, string>();
   for (const word of text.trim().split(/\s+/)) {
     const [key, value] = word.split("=") as [string, string | undefined];
-    if (value === undefined && key in PROTOCOLS) wanted.set("protocol", String(PROTOCOLS[key]));
+    if (value === undefined && Object.hasOwn(PROTOCOLS, key)) wanted.set("protocol", String(PROTOCOLS[key]));
     else if (value !== undefined && TUPLE_KEYS.includes(key)) wanted.set(key, value);
     else return null;
   }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { DROP_REASONS } from "../trace/reason.ts";
 import { PACKET_KINDS } from "./packet-kind.ts";
+import { parseDuration } from "./quantity.ts";
 
 /**
  * The scenario format. Each text says what is expected where it stands: editors show it, and so does the error about
@@ -32,8 +33,12 @@ const interfaceAddress = shaped(
   /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/,
 );
 const mac = shaped("a MAC address such as 02:42:ac:11:00:02", /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/);
-const duration = shaped("a time such as 500ms or 2s", /^\d+(\.\d+)?(ns|us|ms|s|min)$/);
-const percentage = shaped("a chance such as 10%", /^\d+(\.\d+)?%$/);
+const DURATION = "a time such as 500ms or 2s, no longer than a million seconds";
+const duration = shaped(DURATION, /^\d{1,15}(\.\d{1,9})?(ns|us|ms|s|min)$/).refine(
+  (value) => parseDuration(value) <= 1e15,
+  DURATION,
+);
+const percentage = shaped("a chance such as 10%", /^(100|\d{1,2}(\.\d{1,6})?)%$/);
 const port = whole("a port (0-65535)", 0, 65_535);
 
 const IMPAIRMENT = {

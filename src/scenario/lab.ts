@@ -174,7 +174,9 @@ export class Lab {
       socket.pending = null;
       return { got, err };
     }
-    for (const { from, data } of socket.received.splice(0))
+    // The kernel harness reads until nothing is left or a datagram is empty.
+    const empty = socket.received.findIndex(({ data }) => data.length === 0);
+    for (const { from, data } of socket.received.splice(0, empty < 0 ? socket.received.length : empty + 1))
       got.push({ from: [formatIpv4(from.address), from.port], len: data.length, hex: formatHex(data.subarray(0, 64)) });
     return { got };
   }

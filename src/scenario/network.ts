@@ -220,8 +220,9 @@ export function applySysctls(
       into.set(key, value);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      const part = error.message.startsWith("hopscope") ? "key" : "value";
-      throw source.error([...path, key], `a sysctl that hopscope models (${error.message})`, part);
+      throw error.message.startsWith("hopscope")
+        ? source.error([...path, key], "a sysctl that hopscope models", "key")
+        : source.error([...path, key], `a value of this sysctl (${error.message})`);
     }
   }
 }

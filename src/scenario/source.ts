@@ -49,6 +49,7 @@ export class Source {
   error(path: Path, expected: string, part: "value" | "key" = "value"): InputError {
     const pair = this.pair(path);
     const node = part === "key" ? ((pair?.key ?? null) as Node | null) : this.node(path);
+    if (node === null && path.length === 0) return this.errorAt(0, "nothing", expected);
     if (node === null) {
       const key = path.at(-1);
       return this.errorAt(this.offset(path.slice(0, -1)), `no ${typeof key === "string" ? key : "item"}`, expected);

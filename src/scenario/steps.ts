@@ -162,6 +162,8 @@ export class Plan {
     const { source } = this.material;
     const command = spec.run!;
     const program = parseCommand(command, source.placeInside([...path, "run"], 1, 1));
+    if (program.endless === true && this.material.spec.until === undefined)
+      throw source.error([...path, "run"], `a command that ends (${program.name} -c 1), or an until in the scenario`);
     const name = spec.name ?? program.name;
     if (this.programs.some((run) => run.name === name))
       throw source.error(

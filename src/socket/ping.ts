@@ -1,4 +1,4 @@
-import type { Errno, IcmpError, NetworkStack, Transport } from "../kernel/protocol.ts";
+import type { Errno, IcmpError, NetworkStack, OutputPath, Transport } from "../kernel/protocol.ts";
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
@@ -20,6 +20,14 @@ export interface EchoError {
   readonly packet: number;
 }
 
+export interface EchoOptions {
+  /** Bytes of data. */
+  readonly size?: number;
+  readonly ttl?: number;
+  /** `IP_MTU_DISCOVER`: 0 never sets DF, 1 sets it while it fits, 2 insists. */
+  readonly discovery?: 0 | 1 | 2;
+}
+
 /** A socket for ICMP echo (`ping_socket`), known by its identifier. */
 export class PingSocket {
   onReply: ((echo: Echo) => void) | null = null;
@@ -31,12 +39,13 @@ export class PingSocket {
   ) {}
 
   /** Sends one request with `size` bytes of data; null when the kernel took it. */
-  send(
-    to: number,
-    sequence: number,
-    options: { size?: number; ttl?: number; dontFragment?: boolean } = {},
-  ): Errno | null {
+  send(to: number, sequence: number, options: EchoOptions = {}): Errno | null {
     return this.sockets.send(this, to, sequence, options);
+  }
+
+  /** What is known of the path's MTU, `IP_MTU`; 0 where there is no route. */
+  pathMtu(to: number): number {
+    return this.sockets.path(to).mtu;
   }
 
   close(): void {
@@ -71,14 +80,19 @@ export class PingSockets implements Transport {
     this.open.delete(socket.identifier);
   }
 
-  send(
-    socket: PingSocket,
-    to: number,
-    sequence: number,
-    options: { size?: number; ttl?: number; dontFragment?: boolean },
-  ): Errno | null {
-    const size = options.size ?? 56;
+  path(to: number): OutputPath {
+    return this.stack.path({ destination: to, source: 0, tos: 0, mark: 0, device: 0 });
+  }
+
+  /** `ping_v4_sendmsg()`. */
+  send(socket: PingSocket, to: number, sequence: number, options: EchoOptions): Errno | null {
+    const { size = 56, discovery = 1 } = options;
     const length = icmp.ICMP_HEADER + size;
+    if (length > 65_535 - ipv4.IPV4_HEADER) return "EMSGSIZE";
+    const path = this.path(to);
+    if (path.error !== null) return path.error;
+    const fits = length + ipv4.IPV4_HEADER <= path.mtu;
+    if (!fits && discovery === 2) return "EMSGSIZE";
     return this.stack.send({
       destination: to,
       source: 0,
@@ -87,7 +101,7 @@ export class PingSockets implements Transport {
       device: 0,
       protocol: ipv4.PROTOCOL_ICMP,
       ttl: options.ttl ?? 0,
-      dontFragment: options.dontFragment ?? true,
+      dontFragment: discovery === 2 || (discovery === 1 && fits),
       length,
       parent: 0,
       socket,

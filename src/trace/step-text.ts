@@ -12,7 +12,8 @@ export function routeText(step: StepOf<"route">, headers: Headers): string {
   if (type === "martian") return `martian: ${headers.ipv4?.source ?? "?"} > ${destination} is not believed here`;
   if (type === "no route") return `no route to ${destination}`;
   if (type === "local") return `${destination} is an address of this host`;
-  const network = prefixLength === 32 ? destination : formatPrefix(parsePrefix(`${destination}/${prefixLength}`));
+  const whole = prefixLength >= 32 || headers.ipv4 === null;
+  const network = whole ? destination : formatPrefix(parsePrefix(`${destination}/${prefixLength}`));
   const prefix = prefixLength === 0 ? "default" : network;
   const via = gateway === "0.0.0.0" ? "" : ` via ${gateway}`;
   const dev = device === null ? "" : ` dev ${device}`;

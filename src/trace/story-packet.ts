@@ -92,7 +92,6 @@ export class PacketStory {
 
   private outside(step: Step): void {
     const { time } = step;
-    const device = step.where?.device ?? "";
     switch (step.kind) {
       case "born":
         if (step.origin === "cloned") this.say(time, "copied", `from ${this.telling.link(step.parent)}`);
@@ -101,33 +100,8 @@ export class PacketStory {
       case "ipv4":
         this.look(step);
         break;
-      case "tx":
-        this.send(step, device);
-        break;
-      case "rx":
-        this.receive(step, device);
-        break;
-      case "learn":
-        this.say(
-          time,
-          device,
-          `${step.how === "learned" ? "learned" : "moved"}: ${step.address} is behind ${step.port}`,
-        );
-        break;
-      case "bridge":
-        this.bridge(step, device);
-        break;
-      case "readdress":
-        this.say(time, device, `the frame now goes to ${step.destination}, for NAT changed its destination`, "change");
-        break;
       case "route":
         this.say(time, "route", routeText(step, this.headers));
-        break;
-      case "neighbour":
-        this.neighbour = step;
-        break;
-      case "queue":
-        this.say(time, device, `waits: which MAC address has ${step.address}? ${this.askedIn(step)}`);
         break;
       case "set":
         this.say(time, step.field === "ttl" ? "forward" : "set", setText(step), "change");
@@ -141,19 +115,45 @@ export class PacketStory {
       case "error":
         this.error(step);
         break;
-      case "impairment":
-        this.say(
-          time,
-          "cable",
-          step.nanoseconds > 0 ? `${step.what} by ${formatTime(step.nanoseconds)}` : step.what,
-          "change",
-        );
-        break;
       case "program":
         this.say(time, "program", step.line);
         break;
       default:
+        this.onLink(step, step.where?.device ?? "");
         this.end(step);
+    }
+  }
+
+  /** What devices, bridges, cables and neighbours do. */
+  private onLink(step: Step, device: string): void {
+    const { time } = step;
+    switch (step.kind) {
+      case "tx":
+        this.send(step, device);
+        break;
+      case "rx":
+        this.receive(step, device);
+        break;
+      case "learn":
+        this.say(time, device, `${step.how}: ${step.address} is behind ${step.port}`);
+        break;
+      case "bridge":
+        this.bridge(step, device);
+        break;
+      case "readdress":
+        this.say(time, device, `the frame now goes to ${step.destination}, for NAT changed its destination`, "change");
+        break;
+      case "neighbour":
+        this.neighbour = step;
+        break;
+      case "queue":
+        this.say(time, device, `waits: which MAC address has ${step.address}? ${this.askedIn(step)}`);
+        break;
+      case "impairment": {
+        const by = step.nanoseconds > 0 ? ` by ${formatTime(step.nanoseconds)}` : "";
+        this.say(time, "cable", step.what + by, "change");
+        break;
+      }
     }
   }
 

@@ -119,8 +119,7 @@ class Frames {
   }
 
   take(step: StepOf<"tx"> | StepOf<"rx">, direction: "in" | "out"): CapturedFrame | null {
-    const { namespace, device } = step.where!;
-    const list = this.lists.get(`${step.packet} ${direction} ${namespace} ${device}`);
+    const list = this.lists.get(`${step.packet} ${direction} ${step.where?.namespace} ${step.where?.device}`);
     while (list !== undefined && list.length > 0 && list[0]!.time < step.time) list.shift();
     return list?.[0]?.time === step.time ? list.shift()! : null;
   }

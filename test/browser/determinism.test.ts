@@ -1,14 +1,20 @@
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "vite";
 import { describe, expect, it } from "vitest";
-import { subject } from "./subject.ts";
+import { type Files, subject } from "./subject.ts";
 import config from "./vite.config.ts";
 
 const SEEDS = [1, 2, 0xffffffff];
+const FOLDER = fileURLToPath(new URL("../../scenarios/", import.meta.url));
+const FILES: Files = Object.fromEntries(
+  readdirSync(FOLDER)
+    .filter((name) => /\.(yaml|rules)$/.test(name))
+    .map((name) => [name, readFileSync(join(FOLDER, name), "utf8")]),
+);
 
 function executable(path: string): boolean {
   try {
@@ -39,10 +45,11 @@ function show(chromium: string, code: string, seed: number): string {
   const directory = mkdtempSync(join(tmpdir(), "hopscope-browser-"));
   try {
     const page = join(directory, "page.html");
+    const files = encodeURIComponent(JSON.stringify(FILES)).replaceAll("'", "%27");
     const script = code.replaceAll("</script", "<\\/script");
     writeFileSync(
       page,
-      `<!doctype html><meta charset="utf-8"><body data-seed="${seed}"><script>${script}</script></body>`,
+      `<!doctype html><meta charset="utf-8"><body data-seed="${seed}" data-files="${files}"><script>${script}</script></body>`,
     );
     const flags = [
       "--headless",
@@ -79,8 +86,8 @@ const chromium = findChromium();
 
 describe("the simulator", () => {
   it("gives the same text twice, and another for another seed", () => {
-    const texts = SEEDS.map(subject);
-    expect(SEEDS.map(subject)).toEqual(texts);
+    const texts = SEEDS.map((seed) => subject(FILES, seed));
+    expect(SEEDS.map((seed) => subject(FILES, seed))).toEqual(texts);
     expect(new Set(texts).size).toBe(SEEDS.length);
     for (const text of texts) expect(text.length).toBeGreaterThan(10_000);
   });
@@ -89,7 +96,7 @@ describe("the simulator", () => {
     `gives the same text in a browser as in Node${chromium === null ? " (skipped: no chromium on the path)" : ""}`,
     async () => {
       const code = await bundle();
-      for (const seed of SEEDS) expect(show(chromium!, code, seed)).toBe(subject(seed));
+      for (const seed of SEEDS) expect(show(chromium!, code, seed)).toBe(subject(FILES, seed));
     },
     180_000,
   );

@@ -4,7 +4,8 @@ declare const document: { body: { textContent: string | null; dataset: Record<st
 
 /** Puts the subject's text, encoded so that no markup can touch it, where the test finds it in the dumped DOM. */
 try {
-  document.body.textContent = encodeURIComponent(subject(Number(document.body.dataset["seed"])));
+  const { files, seed } = document.body.dataset;
+  document.body.textContent = encodeURIComponent(subject(JSON.parse(decodeURIComponent(files!)), Number(seed)));
   document.body.dataset["outcome"] = "text";
 } catch (error) {
   document.body.textContent = encodeURIComponent(String(error));
