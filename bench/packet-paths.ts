@@ -37,7 +37,9 @@ for (const path of PATHS)
     const row = [
       path.name.padEnd(36),
       flows.toLocaleString("en").padStart(9),
-      Math.round(1e9 / nanoseconds).toLocaleString("en").padStart(13),
+      Math.round(1e9 / nanoseconds)
+        .toLocaleString("en")
+        .padStart(13),
       nanoseconds.toFixed(0).padStart(11),
       bytes.toFixed(1).padStart(14),
     ];

@@ -86,7 +86,12 @@ function network(rules: string, bridgeCall: number): LabCase {
 export const PATHS: readonly Path[] = [
   { name: "bridge only", lab: network("", 0), destinationMac: FAR_MAC, traced: false },
   { name: "routed forward", lab: network("", 0), destinationMac: BRIDGE_MAC, traced: false },
-  { name: "forward, Docker rules, MASQUERADE", lab: network(DOCKER_CLASSIC, 1), destinationMac: BRIDGE_MAC, traced: false },
+  {
+    name: "forward, Docker rules, MASQUERADE",
+    lab: network(DOCKER_CLASSIC, 1),
+    destinationMac: BRIDGE_MAC,
+    traced: false,
+  },
   { name: "the same, traced", lab: network(DOCKER_CLASSIC, 1), destinationMac: BRIDGE_MAC, traced: true },
 ];
 

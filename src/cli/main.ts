@@ -4,7 +4,7 @@ import { parseDuration } from "../scenario/quantity.ts";
 import { InputError } from "../wire/input-error.ts";
 import { labFiles, labServe } from "./lab.ts";
 import { list } from "./list.ts";
-import { FORMATS, run, type RunOptions } from "./run.ts";
+import { FORMATS, type RunOptions, run } from "./run.ts";
 
 const BAD_INPUT = 2;
 const INTERNAL = 70;

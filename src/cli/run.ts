@@ -33,13 +33,19 @@ const COLOURS: Partial<Record<Role, (text: string) => string>> = {
 };
 
 const coloured = (line: StoryLine): string =>
-  line.map(({ text, role }) => (COLOURS[role] ?? String)(text)).join("").trimEnd();
+  line
+    .map(({ text, role }) => (COLOURS[role] ?? String)(text))
+    .join("")
+    .trimEnd();
 
 /** `hopscope run`: 0 when every expectation holds, 1 when one fails. @throws {InputError} */
 export function run(nameOrFile: string, options: RunOptions): number {
   const scenario = loadScenario(nameOrFile);
   const { seed, until } = options;
-  const outcome = runScenario(scenario, { ...(seed === undefined ? {} : { seed }), ...(until === undefined ? {} : { until }) });
+  const outcome = runScenario(scenario, {
+    ...(seed === undefined ? {} : { seed }),
+    ...(until === undefined ? {} : { until }),
+  });
   const { names } = outcome.recorder;
   if (options.pcap !== undefined) writeFileSync(options.pcap, formatPcapng(outcome.capture.frames, names));
   const text = render(scenario, outcome, options);
@@ -77,8 +83,13 @@ function wrapped(text: string, hang = ""): string[] {
 function verdicts({ expectations, end }: Outcome): string[] {
   const lines: string[] = [];
   for (const { text, holds, detail } of expectations)
-    if (!holds) lines.push(...wrapped(`fails  ${text}`, "       ").map(pc.red), ...wrapped(`       ${detail}`, "       ").map((line) => `       ${line.trimStart()}`));
-  if (end === "storm") lines.push(pc.red("fails  a storm: frames multiply without end, so the run was stopped (a loop of bridges?)"));
+    if (!holds)
+      lines.push(
+        ...wrapped(`fails  ${text}`, "       ").map(pc.red),
+        ...wrapped(`       ${detail}`, "       ").map((line) => `       ${line.trimStart()}`),
+      );
+  if (end === "storm")
+    lines.push(pc.red("fails  a storm: frames multiply without end, so the run was stopped (a loop of bridges?)"));
   const held = expectations.filter(({ holds }) => holds).length;
   lines.push(`${held} of ${expectations.length} expectations hold.`);
   return lines;

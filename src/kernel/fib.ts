@@ -173,7 +173,8 @@ const DEFAULT_RULES: readonly PolicyRule[] = [
 
 const REFUSALS = {
   blackhole: new Route({ type: "blackhole", destination: 0, length: 0, table: 0 }),
-  unreachable: new Route({ type: "unreachable", destination: 0, length: 0, table: 0 }),
+  /** A rule says ENETUNREACH where a route says EHOSTUNREACH. */
+  unreachable: new Route({ type: "no route", destination: 0, length: 0, table: 0 }),
   prohibit: new Route({ type: "prohibit", destination: 0, length: 0, table: 0 }),
 };
 

@@ -27,7 +27,10 @@ export function fragment(packet: Packet, net: Namespace, mtu: number, send: (pie
   const total = packet.end - NETWORK - header;
   const word = ipv4.fragmentWord(packet.view, NETWORK);
   const start = word & ipv4.OFFSET_MASK;
-  const sizes = pieces(packet, header, total, mtu);
+  const arrived = arrivedPieces(packet, header, mtu);
+  const sizes = arrived ?? pieces(header, total, mtu);
+  // Pieces that leave as they came lose their DF.
+  const keep = arrived === null ? word & ipv4.DONT_FRAGMENT : 0;
   net.fabric.trace?.step(STEP.fragment, packet.id, net.place, sizes.length, mtu);
   let offset = 0;
   for (let i = 0; i < sizes.length; i++) {
@@ -46,7 +49,7 @@ export function fragment(packet: Packet, net: Namespace, mtu: number, send: (pie
     if (i > 0) blankOptions(piece);
     const more = i < sizes.length - 1 || (word & ipv4.MORE_FRAGMENTS) !== 0 ? ipv4.MORE_FRAGMENTS : 0;
     piece.view.setUint16(NETWORK + 2, header + size);
-    piece.view.setUint16(NETWORK + 6, (word & ipv4.DONT_FRAGMENT) | more | (start + (offset >> 3)));
+    piece.view.setUint16(NETWORK + 6, keep | more | (start + (offset >> 3)));
     ipv4.setChecksum(piece.view, NETWORK);
     net.born(piece, net.place, 2);
     send(piece);
@@ -55,10 +58,14 @@ export function fragment(packet: Packet, net: Namespace, mtu: number, send: (pie
   net.fabric.consume(packet, net.place, "fragmentation");
 }
 
+/** The pieces that a datagram arrived in, where they still fit; else null. */
+function arrivedPieces(packet: Packet, header: number, mtu: number): readonly number[] | null {
+  const sizes = packet.fragmentSizes;
+  return sizes?.every((size) => size + header <= mtu) === true ? sizes : null;
+}
+
 /** Payload bytes of each piece. */
-function pieces(packet: Packet, header: number, total: number, mtu: number): readonly number[] {
-  const arrived = packet.fragmentSizes;
-  if (arrived !== null && arrived.every((size) => size + header <= mtu)) return arrived;
+function pieces(header: number, total: number, mtu: number): readonly number[] {
   const room = (mtu - header) & ~7;
   const sizes: number[] = [];
   let left = total;

@@ -142,7 +142,7 @@ export function icmpReceive(net: Namespace, packet: Packet, at: number): void {
   if (type === icmp.ECHO_REQUEST && net.sysctls.get("net.ipv4.icmp_echo_ignore_all") === 0) {
     reply(net, packet, at, icmp.ECHO_REPLY);
     net.fabric.consume(packet, net.place, "kernel answers");
-  } else if (type === icmp.TIMESTAMP_REQUEST && length >= 20) {
+  } else if (type === icmp.TIMESTAMP_REQUEST && length >= icmp.ICMP_HEADER + 4) {
     reply(net, packet, at, icmp.TIMESTAMP_REPLY);
     net.fabric.consume(packet, net.place, "kernel answers");
   } else if (icmp.isError(type)) errorReceived(net, packet, at);
@@ -159,7 +159,8 @@ function answersBroadcast(net: Namespace, type: number): boolean {
 /** `icmp_reply()`: the same data back, from the address that was asked. Borrows. */
 function reply(net: Namespace, packet: Packet, at: number, type: number): void {
   const { view } = packet;
-  const length = packet.end - at;
+  const stamps = type === icmp.TIMESTAMP_REPLY;
+  const length = stamps ? icmp.ICMP_HEADER + 12 : packet.end - at;
   const route = packet.route as Route;
   const asked = ipv4.destination(view, NETWORK);
   const device = net.inDevices.get(packet.arrival) ?? net.loopback;
@@ -177,9 +178,10 @@ function reply(net: Namespace, packet: Packet, at: number, type: number): void {
     parent: packet.id,
     socket: null,
     write(answer, start) {
-      answer.bytes.set(packet.bytes.subarray(at, packet.end), start);
+      answer.bytes.set(packet.bytes.subarray(at, Math.min(packet.end, at + length)), start);
       answer.view.setUint8(start, type);
-      if (type === icmp.TIMESTAMP_REPLY) {
+      if (stamps) {
+        answer.view.setUint8(start + 1, 0);
         const midnight = Math.floor(net.fabric.scheduler.now / 1e6) % 86_400_000;
         answer.view.setInt32(start + 12, midnight);
         answer.view.setInt32(start + 16, midnight);
@@ -208,7 +210,9 @@ function errorReceived(net: Namespace, packet: Packet, at: number): void {
         : 0;
   const error: IcmpError = { type, code, information, from: ipv4.source(view, NETWORK) };
   const protocol = ipv4.protocol(view, quoted);
-  if (protocol === ipv4.PROTOCOL_ICMP) net.noteError(packet, quoted, error);
+  // icmp_err(): a quoted request belongs to a socket, a quoted reply to the kernel itself.
+  if (protocol === ipv4.PROTOCOL_ICMP && icmp.type(view, quoted + header) === icmp.ECHO_REPLY)
+    net.noteError(packet, quoted, error);
   net.transport(protocol)?.error(packet, quoted, packet.end, error);
   net.fabric.consume(packet, net.place, "ICMP error");
 }

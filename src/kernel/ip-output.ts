@@ -16,11 +16,8 @@ export function outDevice(net: Namespace, route: Route): InDevice {
 
 /** `ip_local_out()`: a packet of our own, routed and complete. Takes ownership. */
 export function localOut(packet: Packet, net: Namespace): Errno | null {
-  if (!net.netfilter.output.run(packet, null, outDevice(net, packet.route as Route).device)) {
-    const error = net.dropError;
-    net.dropError = "EPERM";
-    return error;
-  }
+  net.dropError = "EPERM";
+  if (!net.netfilter.output.run(packet, null, outDevice(net, packet.route as Route).device)) return net.dropError;
   return output(packet, net, null);
 }
 
@@ -29,7 +26,8 @@ export function output(packet: Packet, net: Namespace, from: Device | null): Err
   const route = packet.route as Route;
   const to = outDevice(net, route);
   if (route.type === "broadcast" && !to.isLoopback) loopBack(packet, net, to);
-  if (!net.netfilter.postrouting.run(packet, from, to.device)) return "EPERM";
+  net.dropError = "EPERM";
+  if (!net.netfilter.postrouting.run(packet, from, to.device)) return net.dropError;
   // A hook may have routed it elsewhere.
   return finishOutput(packet, net, outDevice(net, packet.route as Route));
 }

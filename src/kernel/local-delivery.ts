@@ -5,6 +5,8 @@ import { icmpReceive } from "./icmp.ts";
 import type { InDevice } from "./in-device.ts";
 import { sendReset } from "./tcp-reset.ts";
 
+const IGMP = 2;
+
 /** `ip_local_deliver()`: gathers fragments, asks INPUT, then hands over to the transport. Takes ownership. */
 export function localDeliver(packet: Packet, device: InDevice): void {
   const { net } = device;
@@ -25,6 +27,7 @@ export function localDeliver(packet: Packet, device: InDevice): void {
   }
   if (transport !== null) transport.receive(packet, at);
   else if (protocol === ipv4.PROTOCOL_TCP) sendReset(net, packet, at);
+  else if (protocol === IGMP) net.fabric.consume(packet, net.place, "IGMP");
   else {
     net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE, 0);
     net.fabric.drop(packet, net.place, "IP_NOPROTO");

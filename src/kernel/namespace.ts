@@ -69,8 +69,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   readonly reassembly: Reassembly;
   readonly icmpLimits: IcmpLimits;
   icmpBusy = false;
-  /** What the sender of a packet that a hook drops is told (`NF_DROP_ERR()`). */
-  dropError: Errno = "EPERM";
+  /** What the sender of a packet that a hook keeps is told (`NF_DROP_ERR()`); null when it was only taken aside. */
+  dropError: Errno | null = "EPERM";
   readonly redirectPeers = new Map<number, RedirectPeer>();
   sets = new Map<string, IpSet>();
   readonly loopback: InDevice;
@@ -269,11 +269,11 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   path(destination: Destination): OutputPath {
     const found = routeOutput(this, destination);
-    if (found.error !== null) return { error: found.error, source: 0, mtu: 0, broadcast: false };
+    if (found.error !== null) return { error: found.error, source: 0, mtu: 0, linkMtu: 0, broadcast: false };
     const { route, source } = found;
     const device = outDevice(this, route);
     const mtu = this.pathMtu(destination.destination, route, device);
-    return { error: null, source, mtu, broadcast: route.type === "broadcast" };
+    return { error: null, source, mtu, linkMtu: device.device.mtu, broadcast: route.type === "broadcast" };
   }
 
   send(datagram: Datagram): Errno | null {
@@ -297,7 +297,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       length,
       ttl: datagram.ttl || this.sysctls.get("net.ipv4.ip_default_ttl"),
       tos: datagram.tos,
-      identification: datagram.dontFragment ? 0 : this.nextIdentification(),
+      identification: datagram.withoutId === true ? 0 : this.nextIdentification(),
       fragment: datagram.dontFragment ? ipv4.DONT_FRAGMENT : 0,
     });
     datagram.write(packet, NETWORK + ipv4.IPV4_HEADER, source);

@@ -53,8 +53,16 @@ export interface Destination {
 
 /** The answer: the source to use and the path's MTU, or why not. */
 export type OutputPath =
-  | { readonly error: Errno; readonly source: 0; readonly mtu: 0; readonly broadcast: false }
-  | { readonly error: null; readonly source: number; readonly mtu: number; readonly broadcast: boolean };
+  | { readonly error: Errno; readonly source: 0; readonly mtu: 0; readonly linkMtu: 0; readonly broadcast: false }
+  | {
+      readonly error: null;
+      readonly source: number;
+      /** What is known of the whole path, bytes. */
+      readonly mtu: number;
+      /** Of the first link alone. */
+      readonly linkMtu: number;
+      readonly broadcast: boolean;
+    };
 
 /** A datagram that a socket or the kernel sends; the IPv4 header is made from it. */
 export interface Datagram extends Destination {
@@ -62,6 +70,8 @@ export interface Datagram extends Destination {
   /** 0 takes the namespace's default. */
   readonly ttl: number;
   readonly dontFragment: boolean;
+  /** The header's identification is zero, as for what can never be cut and belongs to no connected socket. */
+  readonly withoutId?: boolean;
   /** Bytes behind the IPv4 header. */
   readonly length: number;
   /** The packet it answers or quotes, 0 for none. */

@@ -8,6 +8,9 @@ import type { Namespace } from "./namespace.ts";
 /** Who gathers: fragments for conntrack and for local delivery do not mix (`enum ip_defrag_users`). */
 export type DefragUser = "conntrack in" | "conntrack out" | "bridge" | "local";
 
+const NOT_ECT = 1;
+const CE = 8;
+
 interface Piece {
   readonly packet: Packet;
   readonly offset: number;
@@ -20,6 +23,10 @@ class Queue {
   readonly pieces: Piece[] = [];
   /** Payload length, known once the last fragment is here. */
   total = -1;
+  /** A bit for each ECN field seen: not-ECT, ECT(1), ECT(0), CE. */
+  ecn = 0;
+  /** How many fragments its source had sent when the last one of this datagram came. */
+  sent = 0;
   device: InDevice | null = null;
 
   constructor(
@@ -35,6 +42,8 @@ class Queue {
 /** `ip_defrag()`: gathers fragments until a datagram is whole, or `ipfrag_time` is over. */
 export class Reassembly {
   private readonly queues = new Set<Queue>();
+  /** Fragments that each source has sent (`inet_peer.rid`). */
+  private readonly sent = new Map<number, number>();
 
   constructor(private readonly net: Namespace) {}
 
@@ -52,9 +61,9 @@ export class Reassembly {
     let length = packet.end - NETWORK - ipv4.headerLength(view, NETWORK);
     if (more) length &= ~7;
     const end = offset + length;
+    if (this.strayed(queue)) this.restart(queue);
     if (!this.fits(queue, offset, end, more) || length === 0) {
-      if (length === 0) this.net.fabric.drop(packet, this.net.place, "NOT_SPECIFIED");
-      else this.discard(queue, packet);
+      this.discard(queue, packet);
       return false;
     }
     const clash = queue.pieces.find((piece) => piece.offset < end && offset < piece.offset + piece.length);
@@ -65,11 +74,30 @@ export class Reassembly {
       return false;
     }
     if (!more) queue.total = end;
+    queue.ecn |= 1 << (ipv4.tos(view, NETWORK) & 3);
     const slot = queue.pieces.findIndex((piece) => piece.offset > offset);
     const piece = { packet, offset, length, dontFragment: (word & ipv4.DONT_FRAGMENT) !== 0 };
     queue.pieces.splice(slot < 0 ? queue.pieces.length : slot, 0, piece);
     const have = queue.pieces.reduce((sum, each) => sum + each.length, 0);
     return queue.total >= 0 && have === queue.total && this.join(queue, packet);
+  }
+
+  /** `ip_frag_too_far()`: too many other fragments from the same source came in between, so the id may be a new one's. */
+  private strayed(queue: Queue): boolean {
+    const before = queue.sent;
+    const now = (this.sent.get(queue.source) ?? 0) + 1;
+    this.sent.set(queue.source, now);
+    queue.sent = now;
+    const limit = this.net.sysctls.get("net.ipv4.ipfrag_max_dist");
+    return limit > 0 && queue.pieces.length > 0 && now - before > limit;
+  }
+
+  /** `ip_frag_reinit()`: what was gathered belongs to an older datagram. */
+  private restart(queue: Queue): void {
+    for (const piece of queue.pieces.splice(0)) this.net.fabric.drop(piece.packet, this.net.place, "FRAG_TOO_FAR");
+    queue.total = -1;
+    queue.ecn = 0;
+    queue.timer.armIn(this.net.sysctls.get("net.ipv4.ipfrag_time") * 1e9);
   }
 
   private find(packet: Packet, user: DefragUser): Queue {
@@ -119,8 +147,10 @@ export class Reassembly {
     const first = queue.pieces[0]!.packet;
     const header = ipv4.headerLength(first.view, NETWORK);
     const length = header + queue.total;
-    if (length > 65_535) {
-      for (const piece of queue.pieces) fabric.drop(piece.packet, this.net.place, "PKT_TOO_BIG");
+    const mixed = (queue.ecn & NOT_ECT) !== 0 && queue.ecn !== NOT_ECT;
+    if (length > 65_535 || mixed) {
+      for (const piece of queue.pieces)
+        fabric.drop(piece.packet, this.net.place, mixed ? "NOT_SPECIFIED" : "PKT_TOO_BIG");
       return false;
     }
     const whole = fabric.pool.take(NETWORK - FRAME + length);
@@ -141,6 +171,8 @@ export class Reassembly {
     fabric.pool.release(whole);
     last.fragmentMax = largest;
     last.fragmentSizes = sizes;
+    // RFC 3168, 5.3: one fragment marked CE marks the datagram.
+    if ((queue.ecn & CE) !== 0) last.view.setUint8(NETWORK + 1, last.view.getUint8(NETWORK + 1) | 3);
     last.view.setUint16(NETWORK + 2, length);
     last.view.setUint16(NETWORK + 6, largestKept === largest ? ipv4.DONT_FRAGMENT : 0);
     ipv4.setChecksum(last.view, NETWORK);

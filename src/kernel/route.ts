@@ -192,7 +192,8 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
   const refusal = ERRORS[route.type];
   if (refusal !== undefined) return { error: refusal, route: null };
   if (route.type === "local") return { error: null, route, source: source || route.source || destination, gateway: 0 };
-  if (isLoopback(source) && !route.device!.isLoopback && !route.device!.routeLocalnet) return { error: "EINVAL", route: null };
+  if (isLoopback(source) && !route.device!.isLoopback && !route.device!.routeLocalnet)
+    return { error: "EINVAL", route: null };
   const chosen = source || preferredSource(net, route);
   const exception = net.exception(destination);
   const gateway = exception !== null && exception.gateway !== 0 ? exception.gateway : route.gateway;

@@ -52,6 +52,7 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
       protocol: ipv4.PROTOCOL_TCP,
       ttl: 0,
       dontFragment: true,
+      withoutId: true,
       length: tcp.TCP_HEADER,
       parent: packet.id,
       socket: null,

@@ -153,7 +153,17 @@ export class BridgePort implements Receiver {
 
   hook(packet: Packet, hook: number, leave: number, from: number, to: number): void {
     const trace = this.bridge.fabric.trace;
-    if (trace !== null) trace.step(STEP.hook, packet.id, this.bridge.place, hook, leave, from, to, STATES.indexOf(packet.connectionState) | FAMILY_BRIDGE | (packet.mark << 5));
+    if (trace !== null)
+      trace.step(
+        STEP.hook,
+        packet.id,
+        this.bridge.place,
+        hook,
+        leave,
+        from,
+        to,
+        STATES.indexOf(packet.connectionState) | FAMILY_BRIDGE | (packet.mark << 5),
+      );
   }
 }
 
@@ -298,13 +308,13 @@ export class Bridge extends Device implements DeviceWatcher {
     if (filter !== null && from !== null && !filter.forward(packet, to)) return;
     to.hook(packet, hook, 1, fromPlace, to.device.place);
     to.hook(packet, HOOK.postrouting, 0, 0, to.device.place);
+    to.hook(packet, HOOK.postrouting, 1, 0, to.device.place);
     if (filter !== null && !filter.postrouting(packet, to)) return;
     this.push(packet, to);
   }
 
   /** The frame leaves by the port. Takes ownership. */
   push(packet: Packet, to: BridgePort): void {
-    to.hook(packet, HOOK.postrouting, 1, 0, to.device.place);
     if (packet.length > to.device.mtu + ethernet.ETHERNET_HEADER + 4) {
       this.fabric.drop(packet, to.device.place, "PKT_TOO_BIG");
       return;

@@ -196,8 +196,12 @@ export class Lab {
 
   private age(name: string, nanoseconds: number): void {
     const { tracker } = this.world.host(name).net;
-    for (const connection of [...tracker.table]) connection.expires -= nanoseconds;
-    tracker.collect();
+    for (const connection of [...tracker.table]) {
+      connection.expires -= nanoseconds;
+      if (connection.expires >= this.world.fabric.scheduler.now + 1e9)
+        this.events.push(this.connectionEvent(name, "UPDATE", connection));
+      else tracker.destroy(connection);
+    }
   }
 
   // What happened.
@@ -263,13 +267,14 @@ export class Lab {
 
   private connectionEvent(ns: string, ev: ConnectionEvent, connection: Connection): LabConnectionEvent {
     const { tcp } = connection;
+    const stateNews = ev === "DESTROY" || connection.news.state;
     return {
       ns,
       ev,
       orig: tupleText(connection.original),
       reply: tupleText(connection.reply),
       status: statusNames(connection),
-      ...(tcp === null ? {} : { tcp: tcp.state }),
+      ...(tcp === null || !stateNews ? {} : { tcp: tcp.state }),
       ...(ev === "DESTROY" ? {} : { timeout: this.left(connection) }),
     };
   }

@@ -53,6 +53,9 @@ export function parseScenario(text: string, file: string, readFile?: (path: stri
   return { file, title: spec.title, story: spec.story ?? "", seed, until, material };
 }
 
+/** What may happen in one instant before it counts as a storm; all of it is recorded, so memory sets the bound. */
+const MOST_AT_ONCE = 50_000;
+
 /** Times in virtual nanoseconds. */
 export function runScenario(scenario: Scenario, options: { seed?: number; until?: number } = {}): Outcome {
   const { material } = scenario;
@@ -67,7 +70,7 @@ export function runScenario(scenario: Scenario, options: { seed?: number; until?
     };
   const plan = new Plan(material, world);
   plan.start();
-  const end = world.run(options.until ?? scenario.until ?? undefined);
+  const end = world.run(options.until ?? scenario.until ?? undefined, MOST_AT_ONCE);
   const evidence = new Evidence(recorder, capture, flows);
   const expectations = (material.spec.expect ?? []).map((spec) => judge(spec, evidence, plan.programs));
   return { world, recorder, capture, programs: plan.programs, expectations, end };

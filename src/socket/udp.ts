@@ -157,7 +157,7 @@ export class UdpSockets implements Transport {
     if (path.broadcast && options.broadcast !== true) return "EACCES";
     const length = udp.UDP_HEADER + data.length;
     const discovery = options.discovery ?? 1;
-    const fits = length + ipv4.IPV4_HEADER <= path.mtu;
+    const fits = length + ipv4.IPV4_HEADER <= (discovery === 3 ? path.linkMtu : path.mtu);
     if (!fits && discovery >= 2) return "EMSGSIZE";
     return this.stack.send({
       ...where,
@@ -165,6 +165,7 @@ export class UdpSockets implements Transport {
       protocol: ipv4.PROTOCOL_UDP,
       ttl: options.ttl ?? 0,
       dontFragment: discovery >= 2 || (discovery === 1 && fits),
+      withoutId: discovery >= 2 && socket.peer === null,
       length,
       parent,
       socket,

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
+import { type FrameSpec, frameBytes } from "../../src/scenario/lab-packet.ts";
 import { buildLab } from "../../src/scenario/lab-world.ts";
-import { frameBytes, type FrameSpec } from "../../src/scenario/lab-packet.ts";
 import { Random } from "../../src/sim/random.ts";
 import { balance } from "./balance.ts";
 
@@ -51,17 +51,33 @@ const eth = { src: "02:00:00:00:00:01", dst: "02:00:00:00:aa:01" };
 const seeds: FrameSpec[] = [
   { eth, ip: { src: "172.17.0.2", dst: "192.168.1.1" }, udp: { sport: 4000, dport: 53, size: 40 } },
   { eth, ip: { src: "172.17.0.2", dst: "172.17.0.1" }, icmp: { type: 8, id: 7, seq: 1, size: 56 } },
-  { eth, ip: { src: "172.17.0.2", dst: "192.168.1.1", ttl: 1 }, tcp: { sport: 4000, dport: 80, opts: "020405b40402080a00000001000000000103030a" } },
-  { eth, ip: { src: "172.17.0.2", dst: "192.168.1.1", opts: "0702088344040000" }, udp: { sport: 1, dport: 2, size: 4 } },
+  {
+    eth,
+    ip: { src: "172.17.0.2", dst: "192.168.1.1", ttl: 1 },
+    tcp: { sport: 4000, dport: 80, opts: "020405b40402080a00000001000000000103030a" },
+  },
+  {
+    eth,
+    ip: { src: "172.17.0.2", dst: "192.168.1.1", opts: "0702088344040000" },
+    udp: { sport: 1, dport: 2, size: 4 },
+  },
   { eth, ip: { src: "172.17.0.2", dst: "192.168.1.1", mf: true, id: 77 }, udp: { sport: 1, dport: 5353, size: 64 } },
   { eth, ip: { src: "172.17.0.2", dst: "192.168.1.1", off: 72, id: 77 }, raw: "00".repeat(32), proto: 17 },
   {
     eth,
     ip: { src: "172.17.0.2", dst: "192.168.1.10" },
-    icmp: { type: 3, code: 3, inner: { ip: { src: "192.168.1.1", dst: "172.17.0.2" }, udp: { sport: 53, dport: 4000, size: 8 } } },
+    icmp: {
+      type: 3,
+      code: 3,
+      inner: { ip: { src: "192.168.1.1", dst: "172.17.0.2" }, udp: { sport: 53, dport: 4000, size: 8 } },
+    },
   },
   { eth: { ...eth, dst: "ff:ff:ff:ff:ff:ff" }, arp: { spa: "172.17.0.2", tpa: "172.17.0.1" } },
-  { eth: { ...eth, dst: "01:00:5e:00:00:01" }, ip: { src: "172.17.0.2", dst: "224.0.0.1" }, udp: { sport: 5, dport: 5 } },
+  {
+    eth: { ...eth, dst: "01:00:5e:00:00:01" },
+    ip: { src: "172.17.0.2", dst: "224.0.0.1" },
+    udp: { sport: 5, dport: 5 },
+  },
 ];
 
 /** A frame that was once right: bits flipped, bytes set, cut off or made longer; or nothing but chance. */
@@ -76,7 +92,9 @@ function mutate(random: Random, good: readonly Uint8Array[]): Uint8Array {
   return frame;
 }
 
-it("accounts for every one of 1,000,000 random and mutated frames through a bridge and a router", { timeout: 300_000 }, () => {
+it("accounts for every one of 1,000,000 random and mutated frames through a bridge and a router", {
+  timeout: 300_000,
+}, () => {
   const world = lab();
   const random = new Random(20_261_122);
   const good = seeds.map((spec) => frameBytes(spec));

@@ -148,17 +148,38 @@ const step: fc.Arbitrary<LabStep[]> = fc.oneof(
     { op: "close", ns, id: `u${id}` },
   ]),
   fc
-    .record({ ns: container, src: address, dst: address, ttl: fc.constantFrom(1, 2, 64), id: fc.nat(100), size: fc.constantFrom(8, 1000) })
+    .record({
+      ns: container,
+      src: address,
+      dst: address,
+      ttl: fc.constantFrom(1, 2, 64),
+      id: fc.nat(100),
+      size: fc.constantFrom(8, 1000),
+    })
     .map(({ ns, src, dst, ttl, id, size }) => [
       { op: "raw", ns, pkt: { ip: { src, dst, ttl, id: 500 + id }, icmp: { type: 8, id, seq: 1, size } } },
     ]),
   fc
-    .record({ ns: container, src: address, dst: address, sport: port, dport: port, flags: fc.constantFrom("S", "SA", "A", "FA", "R", "PA") })
+    .record({
+      ns: container,
+      src: address,
+      dst: address,
+      sport: port,
+      dport: port,
+      flags: fc.constantFrom("S", "SA", "A", "FA", "R", "PA"),
+    })
     .map(({ ns, src, dst, sport, dport, flags }) => [
       { op: "raw", ns, pkt: { ip: { src, dst }, tcp: { sport, dport, flags, seq: 1000, ack: 77 } } },
     ]),
   fc
-    .record({ ns: container, src: address, dst: address, off: fc.constantFrom(0, 0, 40, 48), mf: fc.boolean(), id: fc.nat(2) })
+    .record({
+      ns: container,
+      src: address,
+      dst: address,
+      off: fc.constantFrom(0, 0, 40, 48),
+      mf: fc.boolean(),
+      id: fc.nat(2),
+    })
     .map(({ ns, src, dst, off, mf, id }) => [
       { op: "raw", ns, pkt: { ip: { src, dst, off, mf, id: 900 + id }, raw: "0f".repeat(48), proto: 17 } },
     ]),
@@ -167,7 +188,11 @@ const step: fc.Arbitrary<LabStep[]> = fc.oneof(
 );
 
 export const randomLab: fc.Arbitrary<LabCase> = fc
-  .record({ shape, steps: fc.array(step, { minLength: 1, maxLength: 14 }), listeners: fc.subarray(["c1", "c2", "out", "host"]) })
+  .record({
+    shape,
+    steps: fc.array(step, { minLength: 1, maxLength: 14 }),
+    listeners: fc.subarray(["c1", "c2", "out", "host"]),
+  })
   .map(({ shape, steps, listeners }) =>
     build(shape, [
       ...listeners.map((ns) => ({ op: "udp", ns, id: `listen-${ns}`, bind: ["0.0.0.0", 53] as [string, number] })),

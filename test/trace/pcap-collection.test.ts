@@ -14,8 +14,18 @@ const files = absent === "" ? filesBelow(CAPTURES).sort() : [];
 const noTools = absent || missingTools("capinfos", "tcpdump");
 const noTshark = absent || missingTools("tshark");
 
-/** Their fractions of a second are more than a second, which is carried here and printed as it is by Wireshark. */
-const ODD_FRACTIONS = ["timestamp_invalid_micro.pcap", "timestamp_invalid_nano.pcap"];
+/** Their fractions of a second are more than a second: carried here, printed as it is or cut to 32 bits by Wireshark. */
+const ODD_FRACTIONS = [
+  "atm-oam-loopback-print-overrun.pcap",
+  "timestamp_invalid_micro.pcap",
+  "timestamp_invalid_nano.pcap",
+];
+
+/** Sections with interfaces of different names; Wireshark 4.0 shows those of the first for all. */
+const SECTIONS = ["test201.pcapng", "test202.pcapng"];
+
+/** Wireshark counts this many bytes of a packet not as its own: the pseudo header of LINKTYPE_SUNATM. */
+const pseudoHeader = (packet: CapturePacket): number => (packet.interface.linkType === 123 ? 4 : 0);
 
 function filesBelow(directory: string): string[] {
   return readdirSync(directory, { withFileTypes: true, recursive: true })
@@ -42,7 +52,7 @@ function summarize(packets: readonly CapturePacket[]): Summary {
   const most = times.reduce((a, b) => (b > a ? b : a), first ?? 0n);
   return {
     packets: packets.length,
-    originalBytes: packets.reduce((sum, packet) => sum + packet.originalLength, 0),
+    originalBytes: packets.reduce((sum, packet) => sum + packet.originalLength - pseudoHeader(packet), 0),
     times: first !== undefined && times.length === packets.length ? [seconds(least), seconds(most)] : null,
   };
 }
@@ -74,6 +84,7 @@ describe(`captures of other programs${absent}`, () => {
     const theirs = await askCapinfos(files);
     let packets = 0;
     let counted = 0;
+    let timed = 0;
     for (const [file, list] of read) {
       const ours = summarize(list);
       packets += ours.packets;
@@ -83,10 +94,18 @@ describe(`captures of other programs${absent}`, () => {
           ours.packets === 1 ? "1 packet" : `${ours.packets} packets`,
         );
         counted++;
-      } else if (ODD_FRACTIONS.includes(basename(file))) expect(ours.packets).toBe(their.packets);
-      else expect(ours, file).toEqual(their);
+      } else {
+        // Wireshark 4.0 compares times as 32-bit seconds, so that it errs about which is the first of distant ones.
+        const distant = ours.times !== null && Number(ours.times[1]) - Number(ours.times[0]) >= 2 ** 31;
+        if (distant || ODD_FRACTIONS.includes(basename(file))) expect({ ...ours, times: their.times }).toEqual(their);
+        else {
+          expect(ours, file).toEqual(their);
+          timed++;
+        }
+      }
     }
-    console.log(`${files.length} files, ${packets} packets: ${theirs.size} as Wireshark, ${counted} as libpcap`);
+    const wireshark = `${theirs.size} as Wireshark (${timed} also in time)`;
+    console.log(`${files.length} files, ${packets} packets: ${wireshark}, ${counted} as libpcap`);
     expect(theirs.size + counted).toBe(files.length);
   });
 
@@ -99,12 +118,20 @@ describe(`captures of other programs${absent}`, () => {
       // Custom blocks are frames without an encapsulation to tshark; link types that it does not know give no rows.
       const their = rows.filter((row) => row.pop() !== "");
       if (rows.length === 0 && read.get(file)!.length > 0) return;
-      const ours = read.get(file)!.map(({ time, bytes, originalLength, direction, interface: { name } }) => {
-        const bits = direction === null ? "0" : direction === "in" ? "1" : "2";
-        return [time === null ? "" : seconds(time), `${bytes.length}`, `${originalLength}`, bits, name ?? ""];
+      const ours = read.get(file)!.map((packet) => {
+        const lengths = [packet.bytes.length, packet.originalLength].map((length) => length - pseudoHeader(packet));
+        const direction = packet.direction === null ? 0 : packet.direction === "in" ? 1 : 2;
+        const name = packet.interface.name ?? (file.endsWith(".pcapng") ? "unknown" : "");
+        return [
+          packet.time === null ? "" : seconds(packet.time),
+          ...lengths.map(String),
+          `0x0000000${direction}`,
+          name,
+        ];
       });
       // Packets without the option, and those that say "unknown", are the same here.
-      for (const row of their) row[3] ||= "0";
+      for (const row of their) row[3] ||= "0x00000000";
+      if (SECTIONS.includes(basename(file))) for (const row of [...ours, ...their]) row.pop();
       packets += ours.length;
       expect(their, file).toEqual(ours);
     };
@@ -119,12 +146,13 @@ describe(`captures of other programs${absent}`, () => {
   });
 
   it.skipIf(noTools !== "")(`have the packets that Wireshark finds also when cut anywhere${noTools}`, async () => {
-    const random = new Random("cuts");
+    const random = new Random(1);
     await withDirectory(async (directory) => {
       const ours = new Map<string, { readonly packets: number; readonly damaged: boolean }>();
       for (const [i, file] of files.entries()) {
         const whole = readFileSync(file);
-        const cut = whole.subarray(0, random.integer(whole.length));
+        // In less than a section header Wireshark sees other formats.
+        const cut = whole.subarray(0, 28 + random.below(whole.length - 27));
         const path = join(directory, `${i}-${basename(file)}`);
         writeFileSync(path, cut);
         const { packets, damage } = readUntilDamage(cut);
@@ -140,13 +168,13 @@ describe(`captures of other programs${absent}`, () => {
   });
 
   it.skipIf(absent !== "")(`throw nothing but an InputError when bytes are changed${absent}`, () => {
-    const random = new Random("changes");
+    const random = new Random(2);
     let damaged = 0;
     for (const file of files) {
       const bytes = new Uint8Array(readFileSync(file));
       for (let i = 0; i < 20; i++) {
         const changed = bytes.slice();
-        for (let n = random.integer(4); n >= 0; n--) changed[random.integer(bytes.length)] = random.integer(256);
+        for (let n = random.below(4); n >= 0; n--) changed[random.below(bytes.length)] = random.below(256);
         const { packets, damage } = readUntilDamage(changed);
         expect(packets.length).toBeLessThanOrEqual(changed.length / 12);
         if (damage !== null) damaged++;

@@ -49,12 +49,12 @@ describe("a written pcapng file", () => {
       const flags = ["direction", "reception_type"].map((flag) => `frame.packet_flags_${flag}`);
       const where = ["frame.time_epoch", "frame.interface_id", "frame.interface_name", "ip.src", "ip.dst"];
       expect(await tshark(file, ...where, "frame.packet_id", "frame.comment", ...flags)).toEqual([
-        ["0.000000000", "0", "web/eth0", "10.0.0.1", "10.0.0.2", "1", "hopscope packet 1", "2", "0"],
-        ["0.000000007", "1", "höst/docker0", "10.0.0.1", "10.0.0.2", "1", "hopscope packet 1", "1", "1"],
-        ["1.000000001", "0", "web/eth0", "10.0.0.2", "10.0.0.1", "12", "hopscope packet 12", "1", "4"],
+        ["0.000000000", "0", "web/eth0", "10.0.0.1", "10.0.0.2", "1", "hopscope packet 1", "0x00000002", "0"],
+        ["0.000000007", "1", "höst/docker0", "10.0.0.1", "10.0.0.2", "1", "hopscope packet 1", "0x00000001", "1"],
+        ["1.000000001", "0", "web/eth0", "10.0.0.2", "10.0.0.1", "12", "hopscope packet 12", "0x00000001", "4"],
         [
           ...["9007199.254740991", "0", "web/eth0", "10.0.0.3", "10.0.0.1"],
-          ...["2147483647", "hopscope packet 2147483647", "1", "3"],
+          ...["2147483647", "hopscope packet 2147483647", "0x00000001", "3"],
         ],
       ]);
       const about = (await lines("capinfos", file)).map((line) => line.replace(/ +/g, " ").trim());

@@ -88,6 +88,7 @@ export function inWindow(tracking: TcpTracking, direction: number, segment: Segm
       // More than was offered: should the peer acknowledge it, that must not look invalid as well.
       sender.end = end;
       sender.unacknowledged = true;
+      return tolerant ? "accept" : "ignore";
     }
     return tolerant ? "accept" : "invalid";
   }

@@ -297,14 +297,14 @@ export class Tracker {
       this.table.insert(connection);
       this.net.nat.remember(connection);
       this.record("confirm", packet, connection);
-      this.forgetNews(connection);
       this.listener?.("NEW", connection);
+      this.forgetNews(connection);
       return "ACCEPT";
     }
     const { news } = connection;
     if (this.listener !== null && !connection.dying && (news.reply || news.assured || news.state || news.mark)) {
-      this.forgetNews(connection);
       this.listener("UPDATE", connection);
+      this.forgetNews(connection);
     }
     return "ACCEPT";
   }

@@ -61,7 +61,7 @@ export class Nat {
         return this.reroute(packet, hook, destination);
       }
     }
-    if (state === "NEW" || state === "RELATED") {
+    if (state === "NEW" || state === "RELATED" || state === "RELATED_REPLY") {
       const done = manip === "source" ? connection.sourceNatDone : connection.destinationNatDone;
       if (!done) {
         const verdict = rules === null ? "ACCEPT" : rules.run(packet, input, output);
@@ -281,7 +281,7 @@ export class Nat {
       port: other.protocol === ipv4.PROTOCOL_ICMP || opposite === "source" ? other.sourcePort : other.destinationPort,
     };
     if (trace !== null) this.record(packet, quoted, opposite, inner, 1);
-    rewrite(view, quoted, packet.end, opposite, inner);
+    if (!rewrite(view, quoted, packet.end, opposite, inner)) return false;
     icmp.setChecksum(view, at, length);
     const outer = this.target(packet, connection, manip);
     if (trace !== null) this.record(packet, NETWORK, manip, outer, 0);

@@ -18,16 +18,27 @@ function mend(view: DataView, at: number, before: number, after: number, oldPort
 
 /**
  * `nf_nat_ipv4_manip_pkt()`: gives the IPv4 packet at `at` another source or destination; all checksums stay as right as
- * they were. `end` bounds what may be touched: a quoted packet may be cut off anywhere behind its ports.
+ * they were. `end` bounds what may be touched: a quoted packet may be cut off. False when less than eight bytes of its
+ * transport are there, and nothing was changed.
  */
-export function rewrite(view: DataView, at: number, end: number, manip: Manip, to: Endpoint): void {
+export function rewrite(view: DataView, at: number, end: number, manip: Manip, to: Endpoint): boolean {
   const addressAt = at + (manip === "source" ? 12 : 16);
   const before = view.getInt32(addressAt);
   const after = to.address;
   const transport = at + ipv4.headerLength(view, at);
-  if (ipv4.fragmentOffset(view, at) === 0) rewriteTransport(view, at, transport, end, manip, before, to);
+  if (ipv4.fragmentOffset(view, at) === 0 && ported(view, at)) {
+    if (end - transport < 8) return false;
+    rewriteTransport(view, at, transport, end, manip, before, to);
+  }
   view.setInt32(addressAt, after);
   view.setUint16(at + 10, replace32(view.getUint16(at + 10), before, after));
+  return true;
+}
+
+/** TCP, UDP, UDP-Lite, ICMP, SCTP: protocols whose packets NAT looks into. */
+function ported(view: DataView, at: number): boolean {
+  const protocol = ipv4.protocol(view, at);
+  return protocol === 1 || protocol === 6 || protocol === 17 || protocol === 132 || protocol === 136;
 }
 
 function rewriteTransport(

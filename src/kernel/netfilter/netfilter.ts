@@ -2,8 +2,8 @@ import type { Device } from "../../link/device.ts";
 import type { ConnectionState, Packet } from "../../packet/packet.ts";
 import { STEP, WORDS } from "../../trace/step.ts";
 import type { Namespace } from "../namespace.ts";
+import { type HookUser, PRIORITY } from "./hook-user.ts";
 import { HOOKS, type Hook, NEEDS_CONNTRACK, type Table, type TableName } from "./rule.ts";
-import type { HookUser } from "./hook-user.ts";
 import { TableWalk } from "./table-walk.ts";
 
 const STATES: readonly ConnectionState[] = WORDS.connectionState;
@@ -11,6 +11,8 @@ const STATES: readonly ConnectionState[] = WORDS.connectionState;
 /** One of the five hooks of a namespace. */
 export class HookPoint {
   private users: readonly HookUser[] = [];
+  /** Stands behind everything else, and behind what a trace calls the end of the hook. */
+  private last: HookUser | null = null;
   private readonly number: number;
 
   constructor(
@@ -21,7 +23,9 @@ export class HookPoint {
   }
 
   use(users: readonly HookUser[]): void {
-    this.users = [...users].sort((a, b) => a.priority - b.priority);
+    const sorted = [...users].sort((a, b) => a.priority - b.priority);
+    this.last = sorted.find(({ priority }) => priority === PRIORITY.confirm) ?? null;
+    this.users = sorted.filter((user) => user !== this.last);
   }
 
   /** `nf_hook_slow()`: true when the packet goes on, false when it is gone. Takes ownership when false. */
@@ -31,12 +35,18 @@ export class HookPoint {
     const users = this.users;
     for (let i = 0; i < users.length; i++) {
       const verdict = users[i]!.run(packet, input, output);
-      if (verdict === "ACCEPT") continue;
-      if (verdict === "DROP") this.net.fabric.drop(packet, this.net.place, "NETFILTER_DROP");
-      return false;
+      if (verdict !== "ACCEPT") return this.keep(packet, verdict);
     }
     if (trace !== null) this.record(packet, 1, input, output);
-    return true;
+    if (this.last === null) return true;
+    const verdict = this.last.run(packet, input, output);
+    return verdict === "ACCEPT" || this.keep(packet, verdict);
+  }
+
+  private keep(packet: Packet, verdict: "DROP" | "STOLEN"): false {
+    if (verdict === "DROP") this.net.fabric.drop(packet, this.net.place, "NETFILTER_DROP");
+    else this.net.dropError = null;
+    return false;
   }
 
   private record(packet: Packet, passage: number, input: Device | null, output: Device | null): void {

@@ -11,8 +11,7 @@ class CtTarget implements Target {
   ) {}
 
   apply(packet: Packet): TargetVerdict {
-    if (this.notrack && packet.connection === null)
-      packet.connectionState = "UNTRACKED";
+    if (this.notrack && packet.connection === null) packet.connectionState = "UNTRACKED";
     return "CONTINUE";
   }
 

@@ -2,6 +2,7 @@ import type { Packet } from "../../../packet/packet.ts";
 import * as icmp from "../../../wire/icmp.ts";
 import { PROTOCOL_TCP } from "../../../wire/ipv4.ts";
 import type { TargetKind } from "../extension.ts";
+import { checksumAllowsAnswer } from "../reject-checksum.ts";
 import type { RuleContext, Target, Verdict } from "../rule.ts";
 import { unexpected } from "../tokenizer.ts";
 
@@ -26,7 +27,7 @@ class RejectTarget implements Target {
 
   apply(packet: Packet, context: RuleContext): Verdict {
     if (this.answer.code < 0) context.net.sendTcpReset(packet, context.hook);
-    else context.net.sendIcmpError(packet, icmp.UNREACHABLE, this.answer.code, 0);
+    else if (checksumAllowsAnswer(packet)) context.net.sendIcmpError(packet, icmp.UNREACHABLE, this.answer.code, 0);
     return "DROP";
   }
 
