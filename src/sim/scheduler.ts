@@ -60,6 +60,9 @@ export class Scheduler {
   private tail = 0;
   private readonly heap: Timer[] = [];
   private sequence = 0;
+  private running = false;
+  /** What may still happen in this instant of a run; negative once it is a storm. */
+  private left = 0;
   /** Armed timers that keep a run going. */
   private foreground = 0;
   /** How deep inside sections that must not be interrupted. */
@@ -98,10 +101,19 @@ export class Scheduler {
    * the process.
    */
   run(until = Number.POSITIVE_INFINITY, limit = 10_000_000): RunEnd {
-    let left = limit;
+    this.running = true;
+    try {
+      return this.runLimited(until, limit);
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private runLimited(until: number, limit: number): RunEnd {
+    this.left = limit;
     for (;;) {
-      left = this.handOver(left);
-      if (left < 0) return "storm";
+      if (this.left >= 0) this.left = this.handOver(this.left);
+      if (this.left < 0) return "storm";
       const timer = this.heap[0];
       if (timer === undefined || (this.foreground === 0 && until === Number.POSITIVE_INFINITY)) {
         if (until !== Number.POSITIVE_INFINITY) this.advance(until);
@@ -113,9 +125,9 @@ export class Scheduler {
       }
       if (timer.at > this.now) {
         this.advance(timer.at);
-        left = limit;
+        this.left = limit;
       }
-      if (left-- === 0) return "storm";
+      if (this.left-- === 0) return "storm";
       this.disarm(timer);
       timer.fire();
     }
@@ -136,7 +148,9 @@ export class Scheduler {
    * items are being handed over this is left to those who do it.
    */
   enable(): void {
-    if (--this.disabled === 0 && this.head !== this.tail) this.handOver(1_000_000);
+    if (--this.disabled !== 0 || this.head === this.tail) return;
+    if (!this.running) this.handOver(1_000_000);
+    else if (this.left >= 0) this.left = this.handOver(this.left);
   }
 
   /** What is left of `limit`; -1 when more waits than it allows. */

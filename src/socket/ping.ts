@@ -138,6 +138,10 @@ export class PingSockets implements Transport {
     const transport = at + ipv4.headerLength(view, at);
     if (end - transport < icmp.ICMP_HEADER || icmp.type(view, transport) !== icmp.ECHO_REQUEST) return;
     const socket = this.open.get(icmp.identifier(view, transport));
-    socket?.onError?.({ sequence: icmp.sequence(view, transport), error, packet: packet.id });
+    if (socket === undefined) return;
+    const { type, code } = error;
+    if (type === icmp.REDIRECT || (type === icmp.UNREACHABLE && code === icmp.FRAGMENTATION_NEEDED))
+      this.stack.noteError(packet, at, error);
+    socket.onError?.({ sequence: icmp.sequence(view, transport), error, packet: packet.id });
   }
 }

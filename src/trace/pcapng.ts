@@ -154,7 +154,7 @@ class Section {
   packet(type: typeof ENHANCED_PACKET | typeof PACKET, at: number, end: number): CapturePacket {
     const { source } = this;
     source.demand(at, 20, "packet block", end);
-    const { on, clock } = this.at(type === PACKET ? source.u16(at) : source.u32(at), at);
+    const { on, clock } = this.described(type === PACKET ? source.u16(at) : source.u32(at), at);
     const captured = source.u32(at + 12);
     this.demandData(at + 12, captured, at + 20, end, on);
     let direction: CapturePacket["direction"] = null;
@@ -188,7 +188,7 @@ class Section {
   simplePacket(at: number, end: number): CapturePacket {
     const { source } = this;
     source.demand(at, 4, "simple packet block", end);
-    const { on } = this.at(0, at);
+    const { on } = this.described(0, at);
     const originalLength = source.u32(at);
     const captured = on.snapLength === 0 ? originalLength : Math.min(originalLength, on.snapLength);
     this.demandData(at, captured, at + 4, end, on);
@@ -196,7 +196,7 @@ class Section {
     return { time: null, originalLength, bytes, interface: on, direction: null, id: null, comments: [] };
   }
 
-  private at(number: number, at: number): { readonly on: CaptureInterface; readonly clock: Clock } {
+  private described(number: number, at: number): { readonly on: CaptureInterface; readonly clock: Clock } {
     const found = this.interfaces[number];
     if (found !== undefined) return found;
     const { length } = this.interfaces;
@@ -213,7 +213,7 @@ class Section {
   }
 
   private demandLength(at: number, length: number, right: number, option: string): void {
-    if (length !== right) throw this.source.damage(at - 2, `${option} of ${length} bytes`, `${right}`);
+    if (length !== right) throw this.source.damage(at - 2, `${option} of length ${length}`, `length ${right}`);
   }
 }
 

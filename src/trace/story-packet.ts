@@ -23,6 +23,8 @@ export class PacketStory {
   private arrives = false;
   /** The steps of the hook that the packet is in; null outside. */
   private inside: { readonly hook: string; readonly steps: Step[]; readonly aside: Step[] } | null = null;
+  /** The end of that hook, behind which its flow may still be confirmed. */
+  private leaving: StepOf<"hook"> | null = null;
   private decision = "";
   private looked = false;
   /** The hook just left, if nothing happened in it. */
@@ -61,10 +63,12 @@ export class PacketStory {
 
   private step(step: Step): void {
     this.headers.apply(step);
+    if (step.kind === "conntrack" && step.change === "confirm" && this.inside !== null) this.inside.steps.push(step);
+    else if (this.leaving !== null) this.leaveHook();
+    if (step.kind === "conntrack" && step.change === "confirm") return;
     if (step.kind === "hook" && step.family === "ip") {
-      this.leaveHook();
-      if (step.passage === "enter") this.inside = { hook: step.hook.toUpperCase(), steps: [], aside: [] };
-      else this.passed(step);
+      if (step.passage === "leave") this.leaving = step;
+      else this.inside = { hook: step.hook.toUpperCase(), steps: [], aside: [] };
     } else if (this.inside === null) this.outside(step);
     else if (step.kind === "delivered" || step.kind === "consumed" || step.kind === "dropped") {
       this.leaveHook();
@@ -82,6 +86,8 @@ export class PacketStory {
     for (const { time, text, role, depth } of story.lines) this.say(time, inside.hook, text, role, depth);
     this.empty = story.lines.length === 0 ? inside.hook : null;
     for (const step of inside.aside) this.outside(step);
+    if (this.leaving !== null) this.passed(this.leaving);
+    this.leaving = null;
   }
 
   private passed(step: StepOf<"hook">): void {

@@ -37,7 +37,7 @@ describe("an expectation that fails", () => {
       "container-to-internet.yaml",
       "{ packet: icmp echo request, dropped: { at: host } }",
       "icmp echo request is dropped in host",
-      "packet #1 (ICMP echo request 172.17.0.2 > 203.0.113.10  id 1 seq 1) was last seen at inet/eth0 at 0 ms and was consumed in inet: echo request",
+      "packet #1 (ICMP echo request 172.17.0.2 > 203.0.113.10  id 1 seq 1) was last seen at inet/eth0 at 0 ms and was consumed in inet: kernel answers",
     ],
     [
       "says that there was no such packet",

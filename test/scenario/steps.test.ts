@@ -61,14 +61,12 @@ describe("steps", () => {
   - { at: 4500ms, up: b/eth0 }
 expect:
   - { packet: icmp echo request, dropped: { at: b, reason: NETFILTER_DROP, rule: filter INPUT 1 }, count: 1 }
-  - { packet: icmp echo request, dropped: { at: a/eth0 }, count: 1 }
+  - { packet: arp request, dropped: { at: a/eth0 }, count: 1 }
 `;
     const { programs, expectations } = run(steps);
-    expect(programs[0]?.lines.map(({ text }) => /icmp_seq=(\d)/.exec(text)?.[1]).filter(Boolean)).toEqual([
-      "1",
-      "3",
-      "6",
-    ]);
+    const lines = programs[0]!.lines.map(({ text }) => /icmp_seq=(\d) .* (time=\S+)/.exec(text)?.slice(1).join(" "));
+    // Losing its carrier made a/eth0 forget its neighbours: the fifth request waits for a second ARP request.
+    expect(lines.filter(Boolean)).toEqual(["1 time=0.000", "3 time=0.000", "5 time=1000", "6 time=0.000"]);
     expect(expectations.filter(({ holds }) => !holds)).toEqual([]);
   });
 
@@ -170,13 +168,12 @@ namespaces:
       p1: { master: br0 }
       q0: { master: br1 }
       q1: { master: br1 }
-  b: { devices: { eth0: { addresses: [10.0.0.2/24] } } }
 links:
   - { ends: [a/p0, a/q0] }
   - { ends: [a/p1, a/q1] }
 steps:
   - { inject: a/br0, hex: ffffffffffff02000000000188b50000 }
-`.replace("  b: { devices: { eth0: { addresses: [10.0.0.2/24] } } }\n", "");
+`;
     expect(runScenario(parseScenario(text, "loop.yaml")).end).toBe("storm");
   });
 });

@@ -344,6 +344,26 @@ describe("a storm", () => {
     expect(left).toBe(0);
   });
 
+  it("counts what a timer causes inside its own sending against the same limit", () => {
+    const scheduler = new Scheduler();
+    let handed = 0;
+    const endless: Sink<number> = {
+      receive() {
+        handed++;
+        scheduler.defer(endless, 0);
+      },
+    };
+    scheduler
+      .timer(() => {
+        scheduler.disable();
+        scheduler.defer(endless, 0);
+        scheduler.enable();
+      })
+      .arm(5);
+    expect(scheduler.run(Number.POSITIVE_INFINITY, 1000)).toBe("storm");
+    expect(handed).toBeLessThanOrEqual(1000);
+  });
+
   it("gives its waiting items back, in order, and leaves the scheduler usable", () => {
     const scheduler = new Scheduler();
     const got: number[] = [];

@@ -207,11 +207,11 @@ describe("a damaged pcapng file", () => {
       `found only 4 bytes at offset ${at + 40}, expected 8 bytes of option value and padding`,
     );
     expect(behind(b.enhanced(0, 1n, FRAME, b.option(2, ascii("x"))))).toMatch(
-      "found epb_flags of 1 bytes at offset 86, expected 4",
+      "found epb_flags of length 1 at offset 86, expected length 4",
     );
-    expect(behind(b.enhanced(0, 1n, FRAME, b.option(5, b.u32(1))))).toMatch("epb_packetid of 4 bytes");
-    expect(behind(b.description(1, 0, b.option(9, ascii("xy"))))).toMatch("if_tsresol of 2 bytes");
-    expect(behind(b.description(1, 0, b.option(14, b.u32(1))))).toMatch("if_tsoffset of 4 bytes");
+    expect(behind(b.enhanced(0, 1n, FRAME, b.option(5, b.u32(1))))).toMatch("epb_packetid of length 4");
+    expect(behind(b.description(1, 0, b.option(9, ascii("xy"))))).toMatch("if_tsresol of length 2");
+    expect(behind(b.description(1, 0, b.option(14, b.u32(1))))).toMatch("if_tsoffset of length 4");
     expect(behind(b.description(1, 0, b.u16(2, 0xffff)))).toMatch("expected 65536 bytes of option value and padding");
   });
 

@@ -295,10 +295,10 @@ describe("the other levels", () => {
         POSTROUTING  no table and no tracker looks at it
         eth0 >       98-byte frame to 02:42:ac:11:00:03 (172.17.0.3)
                      ethernet 02:42:ac:11:00:02 > 02:42:ac:11:00:03 type 0x0800
-                     ipv4 172.17.0.2 > 172.17.0.3 protocol 1 ttl 64 tos 0x0 id 0 length 84 DF
+                     ipv4 172.17.0.2 > 172.17.0.3 protocol 1 ttl 64 tos 0x0 id 19349 length 84 DF
                      icmp type 8 code 0 id 7 seq 1
         0000  02 42 ac 11 00 03 02 42 ac 11 00 02 08 00 45 00  .B.....B......E.
-        0010  00 54 00 00 40 00 40 01 e2 81 ac 11 00 02 ac 11  .T..@.@.........
+        0010  00 54 4b 95 40 00 40 01 96 ec ac 11 00 02 ac 11  .TK.@.@.........
         0020  00 03 08 00 00 e5 00 07 00 01 00 01 02 03 04 05  ................
         0030  06 07 08 09 0a 0b 0c 0d 0e 0f 10 11 12 13 14 15  ................
         0040  16 17 18 19 1a 1b 1c 1d 1e 1f 20 21 22 23 24 25  .......... !"#$%
@@ -306,7 +306,7 @@ describe("the other levels", () => {
         0060  36 37                                            67
   host  > veth1      98-byte frame
                      ethernet 02:42:ac:11:00:02 > 02:42:ac:11:00:03 type 0x0800
-                     ipv4 172.17.0.2 > 172.17.0.3 protocol 1 ttl 64 tos 0x0 id 0 length 84 DF
+                     ipv4 172.17.0.2 > 172.17.0.3 protocol 1 ttl 64 tos 0x0 id 19349 length 84 DF
                      icmp type 8 code 0 id 7 seq 1`,
     );
   });
@@ -314,7 +314,7 @@ describe("the other levels", () => {
   it("leaves the bytes out where nobody captured them", () => {
     const { recorder } = stageOf(toInternet);
     const text = formatStory(readTrace(recorder), { level: "byte" });
-    expect(text).toContain("ipv4 172.17.0.2 > 203.0.113.10 protocol 1 ttl 64 tos 0x0 id 0 length 84 DF\n");
+    expect(text).toContain("ipv4 172.17.0.2 > 203.0.113.10 protocol 1 ttl 64 tos 0x0 id 19349 length 84 DF\n");
     expect(text).not.toContain("0000  ");
   });
 });

@@ -2,7 +2,7 @@ import { NETWORK, type Packet } from "../../../packet/packet.ts";
 import * as ipv4 from "../../../wire/ipv4.ts";
 import type { TargetKind } from "../extension.ts";
 import type { RuleContext, Target, TargetVerdict } from "../rule.ts";
-import { type Token, unexpected } from "../tokenizer.ts";
+import { readDscpClass } from "../tos-name.ts";
 import { hexByte, readInteger } from "../value.ts";
 import { traceChange } from "./change.ts";
 
@@ -27,17 +27,6 @@ class DscpTarget implements Target {
   }
 }
 
-/** RFC 2474, 2597 and 3246: BE, CS0-CS7, AF11-AF43, EF. */
-function readClass(token: Token): number {
-  const [, selector, group, drop] = /^(?:CS([0-7])|AF([1-4])([1-3]))$/i.exec(token.text) ?? [];
-  if (selector !== undefined) return Number(selector) << 3;
-  if (group !== undefined) return (Number(group) << 3) | (Number(drop) << 1);
-  const name = token.text.toUpperCase();
-  if (name === "EF") return 0x2e;
-  if (name === "BE") return 0;
-  throw unexpected(token, "a class (BE, CS0-CS7, AF11-AF43 or EF)");
-}
-
 export const dscpKind: TargetKind = {
   name: "DSCP",
   tables: ["mangle"],
@@ -47,6 +36,6 @@ export const dscpKind: TargetKind = {
     if (value !== null) return new DscpTarget(readInteger(value, 0, 63, "a DSCP value"));
     const name = options.value("set-dscp-class");
     if (name === null) throw options.lacks("--set-dscp or --set-dscp-class");
-    return new DscpTarget(readClass(name));
+    return new DscpTarget(readDscpClass(name));
   },
 };

@@ -2,22 +2,9 @@ import { NETWORK, type Packet } from "../../../packet/packet.ts";
 import * as ipv4 from "../../../wire/ipv4.ts";
 import type { Options, TargetKind } from "../extension.ts";
 import type { RuleContext, Target, TargetVerdict } from "../rule.ts";
-import { part, type Token, unexpected } from "../tokenizer.ts";
-import { hexByte, type Masked, readInteger } from "../value.ts";
+import { readTos, readTosByte } from "../tos-name.ts";
+import { hexByte, type Masked } from "../value.ts";
 import { traceChange } from "./change.ts";
-
-/** RFC 1349. */
-const NAMES = new Map<string, number>(
-  Object.entries({
-    "minimize-delay": 0x10,
-    "maximize-throughput": 0x08,
-    "maximize-reliability": 0x04,
-    "minimize-cost": 0x02,
-    "normal-service": 0x00,
-  }),
-);
-/** A name says nothing of the precedence bits. */
-const NAME_MASK = 0x3f;
 
 /** `tos_tg()` of xt_DSCP.c. */
 class TosTarget implements Target {
@@ -43,29 +30,15 @@ class TosTarget implements Target {
   }
 }
 
-const readByte = (token: Token): number => readInteger(token, 0, 255, "a TOS byte");
-
-function readTos(token: Token): Masked {
-  if (/^\d/.test(token.text)) {
-    const slash = token.text.indexOf("/");
-    if (slash < 0) return { value: readByte(token), mask: 0xff };
-    return { value: readByte(part(token, 0, slash)), mask: readByte(part(token, slash + 1)) };
-  }
-  const value = NAMES.get(token.text.toLowerCase());
-  if (value === undefined)
-    throw unexpected(token, "a TOS byte (0-255) with or without a mask, or a name such as Minimize-Delay");
-  return { value, mask: NAME_MASK };
-}
-
 function readChange(options: Options): Masked | null {
   const set = options.value("set-tos");
   if (set !== null) return readTos(set);
   const and = options.value("and-tos");
-  if (and !== null) return { value: 0, mask: ~readByte(and) & 0xff };
+  if (and !== null) return { value: 0, mask: ~readTosByte(and) & 0xff };
   const or = options.value("or-tos");
-  if (or !== null) return { value: readByte(or), mask: readByte(or) };
+  if (or !== null) return { value: readTosByte(or), mask: readTosByte(or) };
   const xor = options.value("xor-tos");
-  return xor === null ? null : { value: readByte(xor), mask: 0 };
+  return xor === null ? null : { value: readTosByte(xor), mask: 0 };
 }
 
 export const tosKind: TargetKind = {

@@ -1,0 +1,48 @@
+import type { Packet, PacketType } from "../../../packet/packet.ts";
+import type { MatchKind } from "../extension.ts";
+import type { Match } from "../rule.ts";
+import { unexpected } from "../tokenizer.ts";
+import { printOption } from "../value.ts";
+
+/** The word that is printed comes before its synonyms. */
+const TYPES: readonly (readonly [word: string, type: PacketType])[] = [
+  ["unicast", "host"],
+  ["broadcast", "broadcast"],
+  ["multicast", "multicast"],
+  ["otherhost", "otherhost"],
+  ["outgoing", "outgoing"],
+  ["bcast", "broadcast"],
+  ["mcast", "multicast"],
+  ["host", "host"],
+];
+
+/** `pkttype_mt()` of xt_pkttype.c. */
+class PkttypeMatch implements Match {
+  readonly name = "pkttype";
+
+  constructor(
+    private readonly type: PacketType,
+    private readonly not: boolean,
+  ) {}
+
+  matches(packet: Packet): boolean {
+    return (packet.type === this.type) !== this.not;
+  }
+
+  print(): string {
+    return printOption("pkt-type", TYPES.find(([, type]) => type === this.type)![0], this.not);
+  }
+}
+
+export const pkttypeKind: MatchKind = {
+  name: "pkttype",
+  options: [{ name: "pkt-type", not: true }],
+  parse(options) {
+    const given = options.need("pkt-type");
+    const token = given.values[0]!;
+    const begun = token.text.toLowerCase();
+    const found = begun === "" ? undefined : TYPES.find(([word]) => word.startsWith(begun));
+    if (found === undefined) throw unexpected(token, "a packet type (unicast, broadcast or multicast)");
+    return new PkttypeMatch(found[1], given.not);
+  },
+};
