@@ -3,7 +3,10 @@ import { expect, it } from "vitest";
 import { parseScenario, runScenario } from "../src/scenario/scenario.ts";
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
-const blocks = [...read("README.md").matchAll(/```(\w*)\n([\s\S]*?)```/g)].map(([, language, text]) => ({ language, text: text! }));
+const blocks = [...read("README.md").matchAll(/```(\w*)\n([\s\S]*?)```/g)].map(([, language, text]) => ({
+  language,
+  text: text!,
+}));
 
 it("shows a transcript that is what the first scenario tells", () => {
   const transcript = blocks.find(({ text }) => text.startsWith("#1 "))!.text;
@@ -21,7 +24,9 @@ it("shows a scenario that holds", () => {
 
 it("names only commands that exist", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-  const commands = blocks.flatMap(({ text }) => [...text.matchAll(/^npm (?:ci && npm )?(?:run )?(\w+)/gm)].map(([, name]) => name!));
+  const commands = blocks.flatMap(({ text }) =>
+    [...text.matchAll(/^npm (?:ci && npm )?(?:run )?(\w+)/gm)].map(([, name]) => name!),
+  );
   expect(commands.length).toBeGreaterThan(2);
   for (const name of commands) expect(Object.keys(scripts)).toContain(name);
 });

@@ -15,11 +15,9 @@ function integer(text: string): number {
 }
 
 function duration(text: string): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
+  const nanoseconds = parseDuration(text);
+  if (!(nanoseconds <= 1e15)) throw new InvalidArgumentError("It takes a time with its unit, such as 200ms or 5s.");
+  return nanoseconds;
 }
 
 function commands(): Command {

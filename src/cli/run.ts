@@ -53,7 +53,7 @@ export function run(nameOrFile: string, options: RunOptions): number {
   else writeFileSync(options.output, text);
   const failed = outcome.expectations.filter(({ holds }) => !holds);
   if (options.format !== "text" || options.output !== undefined)
-    for (const { text: what, detail } of failed) process.stderr.write(`fails: ${what}\n       ${detail}\n`);
+    for (const { text: what, detail } of failed) process.stderr.write(`fails  ${what}\n       ${detail}\n`);
   return failed.length > 0 || outcome.end === "storm" ? 1 : 0;
 }
 
@@ -67,27 +67,24 @@ function render(scenario: Scenario, outcome: Outcome, { format, level, output }:
   return [pc.bold(scenario.title), "", ...wrapped(scenario.story), "", story, "", ...verdicts(outcome), ""].join("\n");
 }
 
-/** Words to lines of at most 100 columns. */
-function wrapped(text: string, hang = ""): string[] {
+/** Words to lines of at most 100 columns, behind `first` on the first line and as many spaces on the others. */
+function wrapped(text: string, first = ""): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/\s+/).filter((each) => each !== "")) {
-    if (line !== "" && line.length + 1 + word.length > 100) {
+    if (line !== "" && first.length + line.length + 1 + word.length > 100) {
       lines.push(line);
-      line = `${hang}${word}`;
+      line = word;
     } else line = line === "" ? word : `${line} ${word}`;
   }
-  return line === "" ? lines : [...lines, line];
+  if (line !== "") lines.push(line);
+  return lines.map((each, index) => (index === 0 ? first : " ".repeat(first.length)) + each);
 }
 
 function verdicts({ expectations, end }: Outcome): string[] {
   const lines: string[] = [];
   for (const { text, holds, detail } of expectations)
-    if (!holds)
-      lines.push(
-        ...wrapped(`fails  ${text}`, "       ").map(pc.red),
-        ...wrapped(`       ${detail}`, "       ").map((line) => `       ${line.trimStart()}`),
-      );
+    if (!holds) lines.push(...wrapped(text, "fails  ").map(pc.red), ...wrapped(detail, "       "));
   if (end === "storm")
     lines.push(pc.red("fails  a storm: frames multiply without end, so the run was stopped (a loop of bridges?)"));
   const held = expectations.filter(({ holds }) => holds).length;

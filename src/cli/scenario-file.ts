@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseScenario, type Scenario } from "../scenario/scenario.ts";
 import { InputError } from "../wire/input-error.ts";
@@ -35,6 +35,5 @@ export function loadScenario(nameOrFile: string): Scenario {
       `a file, or one of: ${scenarioNames().join(", ")}`,
     );
   const path = named ? relative(process.cwd(), join(FOLDER, `${nameOrFile}.yaml`)) : nameOrFile;
-  const folder = dirname(path);
-  return parseScenario(readInput(path), path, (file) => readInput(join(folder, file)));
+  return parseScenario(readInput(path), path, readInput);
 }

@@ -88,7 +88,14 @@ describe.each([
   });
 
   it("reads the obsolete packet block, whose interface has 16 bits", () => {
-    const packet = b.block(2, b.u16(0, 9), b.u32(0, 8, 5, 6), ascii("abcde\0\0\0"), b.option(2, b.u32(1)));
+    const packet = b.block(
+      2,
+      b.u16(0, 9),
+      b.u32(0, 8, 5, 6),
+      ascii("abcde\0\0\0"),
+      b.option(2, b.u32(1)),
+      b.option(5, b.u32(1)),
+    );
     const { packets } = readUntilDamage(join(b.section(), b.description(1, 0), packet));
     const expected = { ...BARE, time: 8000n, originalLength: 6, bytes: ascii("abcde"), direction: "in" };
     expect(packets).toEqual([{ ...expected, interface: INTERFACE }]);
