@@ -2,9 +2,10 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../scenario/quantity.ts";
 import { InputError } from "../wire/input-error.ts";
-import { labFiles, labServe } from "./lab.ts";
+import { labFiles, labServe, printCase, printScenario } from "./lab.ts";
 import { list } from "./list.ts";
 import { FORMATS, type RunOptions, run } from "./run.ts";
+import { verify } from "./verify.ts";
 
 const BAD_INPUT = 2;
 const INTERNAL = 70;
@@ -49,9 +50,21 @@ function commands(): Command {
     .description("run lab cases (JSON) and print one JSON result a line")
     .argument("[case...]", "case files")
     .option("--serve", "read one case a line from standard input, answer one line each")
-    .action(async (files: string[], options: { serve?: boolean }) => {
+    .option("--from <scenario>", "print a scenario as a case")
+    .option("--to-scenario <case>", "print a case as a scenario")
+    .action(async (files: string[], options: { serve?: boolean; from?: string; toScenario?: string }) => {
+      if (options.from !== undefined) printCase(options.from);
+      if (options.toScenario !== undefined) printScenario(options.toScenario);
+      labFiles(files);
       if (options.serve === true) await labServe();
-      else labFiles(files);
+    });
+  program
+    .command("verify")
+    .description("run a scenario or a lab case here and on this machine's kernel, and tell the first difference")
+    .argument("<case>", "a name from `hopscope list`, a YAML file, or a lab case (.json)")
+    .addHelpText("after", "\nExit status: 0 they agree, 1 they differ, 2 bad input, 3 it cannot be done here.")
+    .action(async (scenario: string) => {
+      process.exitCode = await verify(scenario);
     });
   return program;
 }

@@ -3,11 +3,16 @@ import { isLoopback, isMulticast } from "../wire/address.ts";
 import * as arp from "../wire/arp.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import { type InDevice, selectAddress } from "./in-device.ts";
+import { outDevice } from "./ip-output.ts";
 import type { Namespace } from "./namespace.ts";
 import { type Neighbour, neighbourOf } from "./neighbour.ts";
-import { routeForArp } from "./route.ts";
+import { routeForArp, routeOutput } from "./route.ts";
 
 const FRAME_LENGTH = ethernet.ETHERNET_HEADER + arp.ARP_LENGTH;
+
+/** `proxy_delay` in ticks of a 250 Hz clock, and a tick in nanoseconds. */
+const PROXY_DELAY = 200;
+const TICK = 4e6;
 
 interface Party {
   high: number;
@@ -41,7 +46,7 @@ export function arpSolicit(neighbour: Neighbour, source: number, unicast: boolea
   if (sender === 0) sender = selectAddress(net, device, address, "link");
   const target = { high: 0, low: 0, address };
   const to = unicast ? { high: neighbour.macHigh, low: neighbour.macLow, address } : { high: 0xffff, low: -1, address };
-  sendArp(device, arp.ARP_REQUEST, sender, unicast ? to : target, to, parent);
+  sendArp(device, arp.ARP_REQUEST, sender, target, to, parent);
 }
 
 /** `arp_ignore()`: true when this device must not answer for `target`. */
@@ -49,8 +54,41 @@ function ignores(net: Namespace, device: InDevice, sender: number, target: numbe
   const level = net.sysctls.effective(device.device.name, "arp_ignore");
   if (level === 0) return false;
   if (level === 1) return !device.addresses.some((ifa) => ifa.address === target);
-  if (level === 2) return !device.addresses.some((ifa) => ifa.address === target && ifa.contains(sender));
+  if (level === 2) {
+    const own = device.addresses.some((ifa) => ifa.address === target);
+    return !own || (sender !== 0 && !device.onLink(target, sender));
+  }
+  if (level === 3) {
+    for (const other of net.inDevices.values())
+      if (other.addresses.some((ifa) => ifa.address === target && ifa.scope !== "host")) return false;
+    return true;
+  }
   return level === 8;
+}
+
+/** `arp_filter()`: true when packets to the sender would not leave by the device that was asked. */
+function leavesElsewhere(net: Namespace, device: InDevice, sender: number, target: number): boolean {
+  if (net.sysctls.effective(device.device.name, "arp_filter") === 0) return false;
+  const found = routeOutput(net, { destination: sender, source: target, tos: 0, mark: 0, device: 0 });
+  return found.error !== null || outDevice(net, found.route) !== device;
+}
+
+/** `arp_accept()`. */
+function accepts(device: InDevice, address: number): boolean {
+  const level = device.net.sysctls.effective(device.device.name, "arp_accept");
+  return level === 1 || (level === 2 && device.onLink(address, 0));
+}
+
+/** `arp_is_garp()`: somebody announces an address of its own. */
+function isGratuitous(packet: Packet, device: InDevice, operation: number): boolean {
+  const { view } = packet;
+  const address = arp.senderAddress(view, NETWORK);
+  if (address !== arp.targetAddress(view, NETWORK)) return false;
+  if (operation === arp.ARP_REPLY) {
+    if (arp.senderHigh(view, NETWORK) !== arp.targetHigh(view, NETWORK)) return false;
+    if (arp.senderLow(view, NETWORK) !== arp.targetLow(view, NETWORK)) return false;
+  }
+  return device.net.addressType(address, null) === "UNICAST";
 }
 
 const proxies = (device: InDevice): boolean => device.net.sysctls.effective(device.device.name, "proxy_arp") !== 0;
@@ -95,11 +133,24 @@ function answer(packet: Packet, device: InDevice, target: number): boolean {
   if (route === null) return false;
   if (route.type === "local") {
     if (ignores(net, device, sender.address, target)) return true;
+    if (leavesElsewhere(net, device, sender.address, target)) return true;
   } else if (route.type !== "unicast" || route.device === device || !device.forwarding || !proxies(device))
     return false;
+  else if (packet.type !== "host") {
+    neighbourOf(device, sender.address).update(sender.high, sender.low, "STALE", true);
+    answerLater(device, target, sender, packet.id);
+    return true;
+  }
   neighbourOf(device, sender.address).update(sender.high, sender.low, "STALE", true);
   sendArp(device, arp.ARP_REPLY, target, sender, sender, packet.id);
   return true;
+}
+
+/** `pneigh_enqueue()`: the owner of the address may answer first, so a proxy waits up to `proxy_delay` (0.8 s). */
+function answerLater(device: InDevice, target: number, sender: Party, parent: number): void {
+  const { scheduler } = device.net.fabric;
+  const answer = () => sendArp(device, arp.ARP_REPLY, target, sender, sender, parent);
+  scheduler.timer(answer).armIn(device.net.random.below(PROXY_DELAY) * TICK);
 }
 
 /** The rest of `arp_process()`: news of a neighbour that we know, or may learn of. */
@@ -107,12 +158,13 @@ function learn(packet: Packet, device: InDevice, operation: number, target: numb
   const { net } = device;
   const { view } = packet;
   const address = arp.senderAddress(view, NETWORK);
-  const gratuitous = address === target;
-  if (gratuitous && net.sysctls.effective(device.device.name, "drop_gratuitous_arp") !== 0) return;
-  const accept = net.sysctls.effective(device.device.name, "arp_accept") !== 0;
+  if (address === target && net.sysctls.effective(device.device.name, "drop_gratuitous_arp") !== 0) return;
+  const gratuitous = isGratuitous(packet, device, operation);
   let neighbour = device.neighbours.get(address);
   if (neighbour === undefined) {
-    if (!accept || !gratuitous || net.addressType(address, null) !== "UNICAST") return;
+    if (!accepts(device, address)) return;
+    const told = operation === arp.ARP_REPLY && net.addressType(address, null) === "UNICAST";
+    if (!gratuitous && !told) return;
     neighbour = neighbourOf(device, address);
   }
   const reply = operation === arp.ARP_REPLY && packet.type === "host";

@@ -5,10 +5,12 @@ import * as ethernet from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import { Route } from "./fib.ts";
 import { fragment } from "./fragment.ts";
-import { checkHeader } from "./ip-input.ts";
 import type { Namespace } from "./namespace.ts";
 import { neighbourOf } from "./neighbour.ts";
 import { routeInput } from "./route.ts";
+
+/** Bytes of an ARP header before its addresses (`struct arphdr`). */
+const ARP_FIXED = 8;
 
 /** `br_netfilter`: shows bridged IPv4 frames to the IP hooks while `bridge-nf-call-iptables` is on. */
 export class BridgeNetfilter implements BridgeFilter {
@@ -38,7 +40,12 @@ export class BridgeNetfilter implements BridgeFilter {
     const { type } = packet;
     // Frames for other hosts are looked at too; the type comes back afterwards.
     if (type === "otherhost") packet.type = "host";
-    if (!checkHeader(packet, device)) return false;
+    // br_validate_ipv4(): one reason for all that can be wrong.
+    if (ipv4.check(packet.view, NETWORK, packet.end) !== null) {
+      this.net.fabric.drop(packet, port.device.place, "IP_INHDR");
+      return false;
+    }
+    packet.end = NETWORK + ipv4.totalLength(packet.view, NETWORK);
     packet.bridgeIn = port.device.index;
     packet.bridgePrerouted = true;
     const destination = ipv4.destination(packet.view, NETWORK);
@@ -89,6 +96,7 @@ export class BridgeNetfilter implements BridgeFilter {
     packet.bridgeDnat = true;
     packet.bridgeSourceHigh = ethernet.sourceHigh(view, FRAME);
     packet.bridgeSourceLow = ethernet.sourceLow(view, FRAME);
+    port.leavePrerouting(packet);
     neighbour.output(packet);
     return false;
   }
@@ -99,12 +107,22 @@ export class BridgeNetfilter implements BridgeFilter {
     packet.bridgeDnat = false;
     const port = bridge.ports.find((each) => each.device.index === packet.bridgeIn);
     if (port === undefined) this.net.fabric.drop(packet, bridge.place, "BRIDGE_PORT_DOWN");
-    else port.finish(packet);
+    else port.handle(packet);
     return false;
   }
 
   /** `br_nf_forward_ip()`. */
   forward(packet: Packet, to: BridgePort): boolean {
+    // br_nf_forward_arp(), which is always on here.
+    const type = ethernet.etherType(packet.view, FRAME);
+    if (type === ethernet.ETHERTYPE_ARP && packet.end < NETWORK + ARP_FIXED) {
+      this.net.fabric.drop(packet, to.bridge.place, "NETFILTER_DROP");
+      return false;
+    }
+    return this.forwardIp(packet, to);
+  }
+
+  private forwardIp(packet: Packet, to: BridgePort): boolean {
     if (packet.bridgeIn === 0 || !packet.bridgePrerouted) return true;
     packet.bridgeOut = to.device.index;
     const { type } = packet;

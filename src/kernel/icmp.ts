@@ -6,6 +6,7 @@ import * as ipv4 from "../wire/ipv4.ts";
 import * as udp from "../wire/udp.ts";
 import type { Route } from "./fib.ts";
 import { selectAddress } from "./in-device.ts";
+import { echoOptions, midnight } from "./ip-options.ts";
 import type { Namespace } from "./namespace.ts";
 import type { IcmpError } from "./protocol.ts";
 
@@ -30,13 +31,24 @@ export class IcmpLimits {
     if (!loopback && !this.global(now)) return false;
     const interval = sysctls.get("net.ipv4.icmp_ratelimit") * 1e6;
     if (loopback || interval === 0) return true;
+    return this.take(target, interval, BURST * interval);
+  }
+
+  /** The bucket of one host (`struct inet_peer`), filled up to `most`. */
+  private take(target: number, interval: number, most: number): boolean {
+    const now = this.net.fabric.scheduler.now;
     let peer = this.peers.get(target);
     if (peer === undefined) this.peers.set(target, (peer = { tokens: 0, last: now - 60e9 }));
-    peer.tokens = Math.min(peer.tokens + now - peer.last, BURST * interval);
+    peer.tokens = Math.min(peer.tokens + now - peer.last, most);
     peer.last = now;
     if (peer.tokens < interval) return false;
     peer.tokens -= interval;
     return true;
+  }
+
+  /** `ip_error()`: one host hears of five refused routes at once, then of one a second. */
+  allowsRefusal(target: number): boolean {
+    return this.take(target, 1e9, 5e9);
   }
 
   /** `icmp_global_allow()`. */
@@ -62,7 +74,7 @@ function unanswerable(packet: Packet): boolean {
   const at = NETWORK + ipv4.headerLength(view, NETWORK);
   if (at >= packet.end) return true;
   const type = icmp.type(view, at);
-  return type > LAST_TYPE || icmp.isError(type);
+  return type > LAST_TYPE || icmp.isUnanswerable(type);
 }
 
 /**
@@ -79,14 +91,16 @@ export function sendError(net: Namespace, packet: Packet, type: number, code: nu
   const offender = ipv4.source(view, NETWORK);
   const source = errorSource(net, packet, offender);
   const tos = (ipv4.tos(view, NETWORK) & 0x1e) | 0xc0;
-  const destination = { destination: offender, source, tos, mark: 0, device: 0 };
+  const options = echoOptions(packet, net);
+  if (options === null) return;
+  const destination = { destination: options.firstHop || offender, source, tos, mark: 0, device: 0 };
   const path = net.path(destination);
   if (path.error !== null) return;
   if (!net.icmpLimits.allows(type, code, offender, net.isLocal(offender))) {
     trace?.step(STEP.error, packet.id, net.place, 1, type, code, information);
     return;
   }
-  const room = Math.min(path.mtu, MAX_ERROR) - ipv4.IPV4_HEADER - icmp.ICMP_HEADER;
+  const room = Math.min(path.mtu, MAX_ERROR) - ipv4.IPV4_HEADER - options.bytes.length - icmp.ICMP_HEADER;
   const quoted = Math.min(packet.end - NETWORK, room);
   const length = icmp.ICMP_HEADER + quoted;
   net.sendIcmp({
@@ -94,6 +108,7 @@ export function sendError(net: Namespace, packet: Packet, type: number, code: nu
     protocol: ipv4.PROTOCOL_ICMP,
     ttl: 0,
     dontFragment: false,
+    options,
     length,
     parent: packet.id,
     relatesTo: packet,
@@ -130,13 +145,14 @@ function errorSource(net: Namespace, packet: Packet, offender: number): number {
 export function icmpReceive(net: Namespace, packet: Packet, at: number): void {
   const { view } = packet;
   const length = packet.end - at;
-  if (length < icmp.ICMP_HEADER || !icmp.isValid(view, at, length)) {
-    net.fabric.drop(packet, net.place, length < icmp.ICMP_HEADER ? "PKT_TOO_SMALL" : "ICMP_CSUM");
+  const valid = icmp.isValid(view, at, length);
+  if (!valid || length < icmp.ICMP_HEADER) {
+    net.fabric.drop(packet, net.place, valid ? "PKT_TOO_SMALL" : "ICMP_CSUM");
     return;
   }
   const type = icmp.type(view, at);
-  if ((packet.route as Route).type === "broadcast" && !answersBroadcast(net, type)) {
-    net.fabric.drop(packet, net.place, "NOT_SPECIFIED");
+  if ((packet.route as Route).type !== "local" && !answersBroadcast(net, type)) {
+    net.fabric.drop(packet, net.place, "INVALID_PROTO");
     return;
   }
   if (type === icmp.ECHO_REQUEST && net.sysctls.get("net.ipv4.icmp_echo_ignore_all") === 0) {
@@ -165,8 +181,10 @@ function reply(net: Namespace, packet: Packet, at: number, type: number): void {
   const asked = ipv4.destination(view, NETWORK);
   const device = net.inDevices.get(packet.arrival) ?? net.loopback;
   const to = ipv4.source(view, NETWORK);
+  const options = echoOptions(packet, net);
+  if (options === null || !net.icmpLimits.allows(type, 0, to, net.isLocal(to))) return;
   net.sendIcmp({
-    destination: to,
+    destination: options.firstHop || to,
     source: route.type === "local" ? asked : selectAddress(net, device, to, "link"),
     tos: ipv4.tos(view, NETWORK),
     mark: 0,
@@ -174,6 +192,7 @@ function reply(net: Namespace, packet: Packet, at: number, type: number): void {
     protocol: ipv4.PROTOCOL_ICMP,
     ttl: 0,
     dontFragment: false,
+    options,
     length,
     parent: packet.id,
     socket: null,
@@ -182,9 +201,8 @@ function reply(net: Namespace, packet: Packet, at: number, type: number): void {
       answer.view.setUint8(start, type);
       if (stamps) {
         answer.view.setUint8(start + 1, 0);
-        const midnight = Math.floor(net.fabric.scheduler.now / 1e6) % 86_400_000;
-        answer.view.setInt32(start + 12, midnight);
-        answer.view.setInt32(start + 16, midnight);
+        answer.view.setInt32(start + 12, midnight(net));
+        answer.view.setInt32(start + 16, midnight(net));
       }
       icmp.setChecksum(answer.view, start, length);
     },

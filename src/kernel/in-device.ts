@@ -37,7 +37,11 @@ export class InDevice implements Receiver {
   forwarding = false;
   rpFilter = 0;
   acceptLocal = false;
+  acceptSourceRoute = false;
   routeLocalnet = false;
+  bcForwarding = false;
+  dropUnicastInGroup = false;
+  sourceValidMark = false;
   sendRedirects = false;
   acceptRedirects = false;
   secureRedirects = false;
@@ -58,7 +62,11 @@ export class InDevice implements Receiver {
     this.forwarding = sysctls.effective(name, "forwarding") !== 0;
     this.rpFilter = sysctls.effective(name, "rp_filter");
     this.acceptLocal = sysctls.effective(name, "accept_local") !== 0;
+    this.acceptSourceRoute = sysctls.effective(name, "accept_source_route") !== 0;
     this.routeLocalnet = sysctls.effective(name, "route_localnet") !== 0;
+    this.bcForwarding = sysctls.effective(name, "bc_forwarding") !== 0;
+    this.dropUnicastInGroup = sysctls.effective(name, "drop_unicast_in_l2_multicast") !== 0;
+    this.sourceValidMark = sysctls.effective(name, "src_valid_mark") !== 0;
     this.sendRedirects = sysctls.effective(name, "send_redirects") !== 0;
     this.acceptRedirects = sysctls.effective(name, "accept_redirects") !== 0;
     this.secureRedirects = sysctls.effective(name, "secure_redirects") !== 0;

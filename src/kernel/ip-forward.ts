@@ -4,6 +4,7 @@ import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import type { Route } from "./fib.ts";
 import type { InDevice } from "./in-device.ts";
+import { forwardOptions, type Options } from "./ip-options.ts";
 import { output } from "./ip-output.ts";
 import { sendRedirect } from "./redirect.ts";
 
@@ -14,13 +15,20 @@ export function forward(packet: Packet, from: InDevice): void {
   const route = packet.route as Route;
   const to = route.device!;
   if (!from.forwarding) {
-    net.fabric.drop(packet, from.device.place, "FORWARDING_DISABLED");
+    net.fabric.drop(packet, from.device.place, "IP_INADDRERRORS");
     return;
   }
   const ttl = ipv4.ttl(view, NETWORK);
   if (ttl <= 1) {
     net.sendIcmpError(packet, icmp.TIME_EXCEEDED, 0, 0);
+    // Unlike Linux, which says IP_INHDR here, too, the reason names what happened.
     net.fabric.drop(packet, from.device.place, "TTL_EXPIRED");
+    return;
+  }
+  const options = packet.options as Options | null;
+  if (options?.strict === true && packet.gateway !== 0) {
+    net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.SOURCE_ROUTE_FAILED, 0);
+    net.fabric.drop(packet, from.device.place, "NOT_SPECIFIED");
     return;
   }
   const mtu = net.forwardMtu(packet, route);
@@ -31,8 +39,9 @@ export function forward(packet: Packet, from: InDevice): void {
   }
   ipv4.setTtl(view, NETWORK, ttl - 1);
   if (net.fabric.trace !== null) net.fabric.trace.step(STEP.set, packet.id, net.place, 0, ttl, ttl - 1);
-  if (packet.redirect) sendRedirect(packet, from, packet.gateway);
+  if (packet.redirect && (options === null || options.sourceRoute === 0)) sendRedirect(packet, from, packet.gateway);
   if (!net.netfilter.forward.run(packet, from.device, to.device)) return;
+  if (options !== null) forwardOptions(packet, net);
   output(packet, net, from.device);
 }
 

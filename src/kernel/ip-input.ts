@@ -4,7 +4,7 @@ import * as ipv4 from "../wire/ipv4.ts";
 import type { Route } from "./fib.ts";
 import type { InDevice } from "./in-device.ts";
 import { forward } from "./ip-forward.ts";
-import { checkOptions } from "./ip-options.ts";
+import { receiveOptions } from "./ip-options.ts";
 import { localDeliver } from "./local-delivery.ts";
 import { isRefusal, routeInput } from "./route.ts";
 
@@ -45,40 +45,45 @@ function finish(packet: Packet, device: InDevice): void {
       return;
     }
   }
-  if (ipv4.headerLength(packet.view, NETWORK) > ipv4.IPV4_HEADER && !checkOptions(packet, device)) return;
+  if (ipv4.headerLength(packet.view, NETWORK) > ipv4.IPV4_HEADER && !receiveOptions(packet, device)) return;
   const route = packet.route as Route;
+  const group = packet.type === "broadcast" || packet.type === "multicast";
+  if (group && device.dropUnicastInGroup && route.type !== "broadcast" && route.type !== "multicast") {
+    net.fabric.drop(packet, device.device.place, "UNICAST_IN_L2_MULTICAST");
+    return;
+  }
   if (route.type === "unicast") {
     if (packet.type === "host") forward(packet, device);
-    else net.fabric.drop(packet, device.device.place, groupReason(packet));
-  } else if (route.type === "local" || route.type === "broadcast") localDeliver(packet, device);
+    else net.fabric.drop(packet, device.device.place, "NOT_SPECIFIED");
+  } else if (route.type === "local" || route.type === "broadcast" || route.type === "multicast")
+    localDeliver(packet, device);
   else refuse(packet, device, route);
 }
-
-const groupReason = (packet: Packet) => (packet.type === "otherhost" ? "OTHERHOST" : "UNICAST_IN_L2_MULTICAST");
 
 /** `ip_error()`: routing refuses; the sender may hear why. Takes ownership. */
 function refuse(packet: Packet, device: InDevice, route: Route): void {
   const { net } = device;
   const { place } = device.device;
   if (!device.forwarding) {
-    net.fabric.drop(packet, place, "FORWARDING_DISABLED");
+    net.fabric.drop(packet, place, "IP_INADDRERRORS");
     return;
   }
   if (!isRefusal(route)) {
     net.fabric.drop(packet, place, "IP_INNOROUTES");
     return;
   }
+  const told = route.type !== "blackhole" && net.icmpLimits.allowsRefusal(ipv4.source(packet.view, NETWORK));
   switch (route.type) {
     case "no route":
-      net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.NET_UNREACHABLE, 0);
+      if (told) net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.NET_UNREACHABLE, 0);
       net.fabric.drop(packet, place, "IP_INNOROUTES");
       return;
     case "unreachable":
-      net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
+      if (told) net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
       net.fabric.drop(packet, place, "IP_INADDRERRORS");
       return;
     case "prohibit":
-      net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.ADMIN_PROHIBITED, 0);
+      if (told) net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.ADMIN_PROHIBITED, 0);
       net.fabric.drop(packet, place, "PROHIBITED");
       return;
     default:

@@ -25,7 +25,11 @@ export function localOut(packet: Packet, net: Namespace): Errno | null {
 export function output(packet: Packet, net: Namespace, from: Device | null): Errno | null {
   const route = packet.route as Route;
   const to = outDevice(net, route);
-  if (route.type === "broadcast" && !to.isLoopback) loopBack(packet, net, to);
+  if (from === null && !to.isLoopback && (route.type === "broadcast" || isJoined(route))) loopBack(packet, net, to);
+  if (route.type === "multicast" && ipv4.ttl(packet.view, NETWORK) === 0) {
+    net.fabric.drop(packet, to.device.place, "NOT_SPECIFIED");
+    return null;
+  }
   net.dropError = "EPERM";
   if (!net.netfilter.postrouting.run(packet, from, to.device)) return net.dropError;
   // A hook may have routed it elsewhere.
@@ -37,8 +41,16 @@ function loopBack(packet: Packet, net: Namespace, to: InDevice): void {
   const copy = net.fabric.clone(packet, to.device.place);
   if (!net.netfilter.postrouting.run(copy, null, to.device)) return;
   copy.type = "host";
-  net.fabric.scheduler.defer(to, copy);
+  copy.arrival = to.device.index;
+  copy.device = to.device.index;
+  const { scheduler } = net.fabric;
+  scheduler.disable();
+  scheduler.defer(to, copy);
+  scheduler.enable();
 }
+
+/** Every host is a member of 224.0.0.1; others would be joined by a program. */
+const isJoined = (route: Route): boolean => route.type === "multicast" && route.destination === (0xe0000001 | 0);
 
 /** `ip_finish_output()`: fragments what is too long. Takes ownership. */
 function finishOutput(packet: Packet, net: Namespace, to: InDevice): Errno | null {

@@ -1,8 +1,10 @@
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
+import * as udpLite from "../wire/udp-lite.ts";
 import { icmpReceive } from "./icmp.ts";
 import type { InDevice } from "./in-device.ts";
+import type { Namespace } from "./namespace.ts";
 import { sendReset } from "./tcp-reset.ts";
 
 const IGMP = 2;
@@ -27,9 +29,18 @@ export function localDeliver(packet: Packet, device: InDevice): void {
   }
   if (transport !== null) transport.receive(packet, at);
   else if (protocol === ipv4.PROTOCOL_TCP) sendReset(net, packet, at);
+  else if (protocol === udpLite.PROTOCOL_UDP_LITE) refuseUdpLite(net, packet, at);
   else if (protocol === IGMP) net.fabric.consume(packet, net.place, "IGMP");
   else {
     net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE, 0);
     net.fabric.drop(packet, net.place, "IP_NOPROTO");
   }
+}
+
+/** `udplite_rcv()`, which no socket of this host ever waits for. Takes ownership. */
+function refuseUdpLite(net: Namespace, packet: Packet, at: number): void {
+  const { view } = packet;
+  const valid = udpLite.isValid(view, at, packet.end - at, ipv4.source(view, NETWORK), ipv4.destination(view, NETWORK));
+  if (valid) net.portUnreachable(packet);
+  net.fabric.drop(packet, net.place, valid ? "NO_SOCKET" : "UDP_CSUM");
 }

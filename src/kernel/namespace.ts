@@ -18,16 +18,27 @@ import { Fib, Route, type RouteType, TABLE_LOCAL } from "./fib.ts";
 import { IcmpLimits, sendError } from "./icmp.ts";
 import { InDevice, InterfaceAddress, type Scope, selectAddress } from "./in-device.ts";
 import { ipReceive } from "./ip-input.ts";
-import { localOut, outDevice } from "./ip-output.ts";
+import { compileOptions, fillOptions } from "./ip-options.ts";
+import { localOut, outDevice, output } from "./ip-output.ts";
 import { Nat } from "./nat/nat.ts";
 import { type Neighbour, neighbourOf } from "./neighbour.ts";
 import type { IpSet } from "./netfilter/ipset.ts";
 import { Netfilter } from "./netfilter/netfilter.ts";
 import type { Hook } from "./netfilter/rule.ts";
-import type { Datagram, Destination, Errno, IcmpError, NetworkStack, OutputPath, Transport } from "./protocol.ts";
+import type {
+  Datagram,
+  Destination,
+  Errno,
+  IcmpError,
+  NetworkStack,
+  OutputPath,
+  Sender,
+  Transport,
+} from "./protocol.ts";
 import { type DefragUser, Reassembly } from "./reassembly.ts";
 import type { RedirectPeer } from "./redirect.ts";
 import { type RouteException, routeInput, routeOutput } from "./route.ts";
+import { KERNEL_SOCKET, RAW_SOCKET } from "./socket-owner.ts";
 import { Sysctls } from "./sysctl.ts";
 import { resetFields, segmentProblem } from "./tcp-reset.ts";
 
@@ -73,6 +84,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   dropError: Errno | null = "EPERM";
   readonly redirectPeers = new Map<number, RedirectPeer>();
   sets = new Map<string, IpSet>();
+  /** What rules share by name (`Match.shares`). */
+  readonly ruleState = new Map<string, object>();
+  /** A copy made by TEE is under way, and is not copied again. */
+  private duplicating = false;
   readonly loopback: InDevice;
   private readonly byName = new Map<string, Device>();
   private readonly transports = new Map<number, Transport>();
@@ -217,6 +232,13 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     return ADDRESS_TYPES[route.type] ?? "UNICAST";
   }
 
+  /** `inet_can_nonlocal_bind()`, `inet_addr_valid_or_nonlocal()`: own, broadcast and multicast addresses. */
+  mayBind(address: number): "own" | "group" | null {
+    const type = this.addressType(address, null);
+    if (type === "LOCAL") return "own";
+    return type === "BROADCAST" || type === "MULTICAST" ? "group" : null;
+  }
+
   isLocal(address: number): boolean {
     return this.addressType(address, null) === "LOCAL";
   }
@@ -280,13 +302,15 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const found = routeOutput(this, datagram);
     if (found.error !== null) return found.error;
     const { route, source, gateway } = found;
-    const length = ipv4.IPV4_HEADER + datagram.length;
+    const { options } = datagram;
+    const header = ipv4.IPV4_HEADER + (options?.bytes.length ?? 0);
+    const length = header + datagram.length;
     const packet = this.fabric.generate(ethernet.ETHERNET_HEADER + length, datagram.parent);
     const { view } = packet;
     packet.mark = datagram.mark;
     packet.route = route;
     packet.gateway = gateway;
-    packet.socket = datagram.socket;
+    packet.socket = datagram.socket ?? KERNEL_SOCKET;
     packet.partialChecksum = datagram.protocol === ipv4.PROTOCOL_UDP && route.type === "local";
     if (datagram.relatesTo) attach(packet, datagram.relatesTo);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
@@ -295,12 +319,13 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       destination: datagram.destination || source,
       protocol: datagram.protocol,
       length,
-      ttl: datagram.ttl || this.sysctls.get("net.ipv4.ip_default_ttl"),
+      ttl: route.type === "multicast" ? 1 : datagram.ttl || this.sysctls.get("net.ipv4.ip_default_ttl"),
       tos: datagram.tos,
       identification: datagram.withoutId === true ? 0 : this.nextIdentification(),
       fragment: datagram.dontFragment ? ipv4.DONT_FRAGMENT : 0,
     });
-    datagram.write(packet, NETWORK + ipv4.IPV4_HEADER, source);
+    if (options !== undefined && header > ipv4.IPV4_HEADER) fillOptions(packet, this, options, source);
+    datagram.write(packet, NETWORK + header, source);
     return this.launch(packet);
   }
 
@@ -315,14 +340,16 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   }
 
   /** `raw_send_hdrinc()`: a packet that brings its own IPv4 header. Zero source, length and id are filled in. */
-  sendRaw(bytes: Uint8Array, destination: number, mark: number): Errno | null {
+  sendRaw(bytes: Uint8Array, destination: number, mark: number, broadcast = false): Errno | null {
     const found = routeOutput(this, { destination, source: 0, tos: 0, mark, device: 0 });
     if (found.error !== null) return found.error;
     if (bytes.length < ipv4.IPV4_HEADER) return "EINVAL";
+    if (found.route.type === "broadcast" && !broadcast) return "EACCES";
     if (bytes.length > outDevice(this, found.route).device.mtu) return "EMSGSIZE";
     if ((bytes[0]! & 15) << 2 > bytes.length) return "EINVAL";
     const packet = this.fabric.generate(ethernet.ETHERNET_HEADER + bytes.length, 0);
     packet.bytes.set(bytes, NETWORK);
+    packet.socket = RAW_SOCKET;
     packet.mark = mark;
     packet.route = found.route;
     packet.gateway = found.gateway;
@@ -381,6 +408,33 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     return true;
   }
 
+  /** `nf_dup_ipv4()`: a copy for TEE goes out to `gateway` by the device with index `device`, 0 for any. Borrows. */
+  duplicate(packet: Packet, hook: Hook, gateway: number, device: number): void {
+    if (this.duplicating) return;
+    const tos = ipv4.tos(packet.view, NETWORK);
+    const found = routeOutput(this, { destination: gateway, source: 0, tos, mark: 0, device });
+    if (found.error !== null) return;
+    const copy = this.fabric.clone(packet, this.place);
+    const { view } = copy;
+    copy.connection = null;
+    copy.connectionState = "UNTRACKED";
+    copy.route = found.route;
+    copy.gateway = found.gateway || gateway;
+    copy.bridgeIn = 0;
+    copy.bridgeOut = 0;
+    copy.bridgePrerouted = false;
+    view.setUint16(NETWORK + 6, ipv4.fragmentWord(view, NETWORK) | ipv4.DONT_FRAGMENT);
+    if (hook === "prerouting" || hook === "input") view.setUint8(NETWORK + 8, (ipv4.ttl(view, NETWORK) - 1) & 0xff);
+    ipv4.setChecksum(view, NETWORK);
+    this.fabric.scheduler.disable();
+    this.duplicating = true;
+    const { device: out } = outDevice(this, found.route);
+    // Linux takes the device it leaves by for the one it came in on.
+    if (this.netfilter.output.run(copy, null, out)) output(copy, this, out);
+    this.duplicating = false;
+    this.fabric.scheduler.enable();
+  }
+
   // MTU and what was learned of paths.
 
   /** `ip_dst_mtu_maybe_forward()`. */
@@ -391,6 +445,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   }
 
   outputMtu(packet: Packet, to: InDevice): number {
+    if ((packet.socket as Sender | null)?.ignoresPathMtu === true) return to.device.mtu;
     if (packet.arrival !== 0 || this.exceptions.size === 0) return (packet.route as Route).mtu || to.device.mtu;
     return this.pathMtu(ipv4.destination(packet.view, NETWORK), packet.route as Route, to);
   }
@@ -427,10 +482,18 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     if (arrival === undefined || found.error !== null || found.route.device !== arrival) return;
     if (found.gateway !== error.from || better === error.from || !arrival.acceptRedirects) return;
     if (this.addressType(better, null) !== "UNICAST") return;
-    if (!arrival.sharedMedia && !arrival.onLink(better, error.from)) return;
+    if (!arrival.sharedMedia && !this.trustsGateway(arrival, better, error.from)) return;
     const neighbour = neighbourOf(arrival, better);
     if (neighbour.valid) this.exceptionFor(destination).gateway = better;
     else neighbour.solicit();
+  }
+
+  /** Without shared media a new gateway must be a neighbour of the old; with secure redirects, a gateway already. */
+  private trustsGateway(arrival: InDevice, better: number, old: number): boolean {
+    if (!arrival.onLink(better, old)) return false;
+    if (!arrival.secureRedirects) return true;
+    for (const route of this.fib) if (route.gateway === better && route.device === arrival) return true;
+    return false;
   }
 
   private exceptionFor(destination: number): RouteException {
@@ -447,6 +510,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   /** `ipv4_link_failure()`. Borrows. */
   linkFailure(packet: Packet): void {
+    const plain = ipv4.headerLength(packet.view, NETWORK) === ipv4.IPV4_HEADER;
+    if (!plain && compileOptions(packet, this) !== null) return;
     sendError(this, packet, icmp.UNREACHABLE, icmp.HOST_UNREACHABLE, 0);
   }
 
@@ -492,7 +557,18 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     });
     tcp.write(reset.view, NETWORK + ipv4.IPV4_HEADER, fields);
     tcp.setChecksum(reset.view, NETWORK + ipv4.IPV4_HEADER, tcp.TCP_HEADER, source, destination);
-    this.launch(reset);
+    const port = this.inDevices.get(packet.bridgeIn)?.device;
+    if (port === undefined) this.launch(reset);
+    else this.sendBack(reset, packet, port);
+  }
+
+  /** The RST for a bridged segment leaves by the port that the segment came in on, as if its destination had sent it. */
+  private sendBack(reset: Packet, packet: Packet, port: Device): void {
+    const { view } = packet;
+    ethernet.setDestination(reset.view, FRAME, ethernet.sourceHigh(view, FRAME), ethernet.sourceLow(view, FRAME));
+    ethernet.setSource(reset.view, FRAME, ethernet.destinationHigh(view, FRAME), ethernet.destinationLow(view, FRAME));
+    this.born(reset, port.place, FRAME);
+    port.send(reset);
   }
 
   // Transports.

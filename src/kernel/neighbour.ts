@@ -69,10 +69,9 @@ export class Neighbour {
 
   /** `arp_constructor()`. */
   private construct(): void {
-    const { device } = this.device;
     if (this.device.isLoopback) this.settle(0, 0);
     else if (isMulticast(this.address)) this.settle(0x0100, 0x5e000000 | (this.address & 0x7fffff));
-    else if (this.device.net.addressType(this.address, device) === "BROADCAST") this.settle(0xffff, -1);
+    else if (this.device.net.addressType(this.address, null) === "BROADCAST") this.settle(0xffff, -1);
   }
 
   private settle(high: number, low: number): void {
@@ -116,9 +115,8 @@ export class Neighbour {
     if (packet.bridgeDnat) ethernet.setSource(view, FRAME, packet.bridgeSourceHigh, packet.bridgeSourceLow);
     else ethernet.setSource(view, FRAME, device.macHigh, device.macLow);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
-    const down = !device.up;
     device.send(packet);
-    return down ? "ENETDOWN" : null;
+    return null;
   }
 
   /** `neigh_event_send()`: true when the packet has to wait, or was lost. Takes ownership when true. */

@@ -1,5 +1,6 @@
 import type { Packet } from "../packet/packet.ts";
 import type { DropReason } from "../trace/reason.ts";
+import type { EchoedOptions } from "./ip-options.ts";
 
 /** The error names that system calls of the network stack return. */
 export type Errno =
@@ -64,6 +65,12 @@ export type OutputPath =
       readonly broadcast: boolean;
     };
 
+/** What the output path asks of the socket that sent a packet. */
+export interface Sender {
+  /** `IP_PMTUDISC_PROBE`: only the first link's MTU counts. */
+  readonly ignoresPathMtu: boolean;
+}
+
 /** A datagram that a socket or the kernel sends; the IPv4 header is made from it. */
 export interface Datagram extends Destination {
   readonly protocol: number;
@@ -72,6 +79,8 @@ export interface Datagram extends Destination {
   readonly dontFragment: boolean;
   /** The header's identification is zero, as for what can never be cut and belongs to no connected socket. */
   readonly withoutId?: boolean;
+  /** IPv4 options, where it answers a packet that had some. */
+  readonly options?: EchoedOptions;
   /** Bytes behind the IPv4 header. */
   readonly length: number;
   /** The packet it answers or quotes, 0 for none. */
@@ -90,8 +99,8 @@ export interface NetworkStack {
   /** Builds and sends (`ip_local_out()`); null when it went out or waits for a neighbour. */
   send(datagram: Datagram): Errno | null;
   register(protocol: number, transport: Transport): void;
-  /** True for an address of this host. */
-  isLocal(address: number): boolean;
+  /** What a socket may bind to: an address of this host, or a broadcast or multicast group; null for neither. */
+  mayBind(address: number): "own" | "group" | null;
   /** ICMP port unreachable to the sender. Borrows. */
   portUnreachable(packet: Packet): void;
   /** What an ICMP error says of the path of a packet that we sent; `quoted` is the quoted IPv4 header. Borrows. */

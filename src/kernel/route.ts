@@ -10,7 +10,10 @@ import type { Destination, Errno } from "./protocol.ts";
 
 const NO_ROUTE = new Route({ type: "no route", destination: 0, length: 0, table: 0 });
 /** 255.255.255.255 reaches every host of the link. */
+/** 224.0.0.1 reaches every host that understands multicast. */
+const ALL_HOSTS_ROUTE = new Route({ type: "multicast", destination: 0xe0000001 | 0, length: 32, table: 255 });
 const LIMITED_BROADCAST = new Route({ type: "broadcast", destination: -1, length: 32, table: 255 });
+const IGMP = 2;
 const ALL_HOSTS = 0xe0000001 | 0;
 const ROUTE_TYPES: readonly string[] = WORDS.routeType;
 
@@ -78,12 +81,12 @@ function resolve(
   packet.redirect = false;
   if (isMulticast(destination)) {
     if (destination !== ALL_HOSTS) return "IP_INVALID_DEST";
-    packet.route = LIMITED_BROADCAST;
-    return null;
+    packet.route = ALL_HOSTS_ROUTE;
+    return validateMulticastSource(packet, device, source, destination, tos);
   }
   if (isMulticast(source) || source === -1) return "IP_INVALID_SOURCE";
   if (destination === -1 || (source === 0 && destination === 0)) {
-    const bad = isZeronet(source) ? null : validateSource(net, source, 0, tos, 0, device);
+    const bad = isZeronet(source) ? null : validateSource(packet, source, 0, tos, 0, device);
     packet.route = LIMITED_BROADCAST;
     return typeof bad === "string" ? bad : null;
   }
@@ -96,24 +99,49 @@ function resolve(
     packet.route = route ?? NO_ROUTE;
     return null;
   }
-  if (route.type === "local" || route.type === "broadcast") {
+  const directed = route.type === "broadcast" && device.bcForwarding;
+  if (route.type === "local" || (route.type === "broadcast" && !directed)) {
     const scopeOf = route.type === "local" ? destination : 0;
-    const bad = validateSource(net, source, scopeOf, tos, 0, device);
+    const bad = validateSource(packet, source, scopeOf, tos, 0, device);
     if (typeof bad === "string") return bad;
     packet.route = route;
     return null;
   }
-  packet.route = route;
+  packet.route = directed ? new Route({ destination, length: 32, device: route.device, source: route.source }) : route;
   packet.gateway = route.gateway;
   if (!device.forwarding) return null;
   const out = route.device!;
-  const near = validateSource(net, source, destination, tos, out.device.index, device);
+  const near = validateSource(packet, source, destination, tos, out.device.index, device);
   if (typeof near === "string") return near;
   if (out === device && near && out.sendRedirects && (out.sharedMedia || out.onLink(source, route.gateway)))
     packet.redirect = true;
   const exception = net.exception(destination);
   if (exception !== null && exception.gateway !== 0) packet.gateway = exception.gateway;
   return null;
+}
+
+/** The same for another address than the one in the header, such as the next hop of a source route. */
+export function routeInputTo(packet: Packet, device: InDevice, destination: number): DropReason | null {
+  const { view } = packet;
+  return resolve(packet, device, ipv4.source(view, NETWORK), destination, ipv4.tos(view, NETWORK));
+}
+
+/** `ip_mc_validate_source()`. */
+function validateMulticastSource(
+  packet: Packet,
+  device: InDevice,
+  source: number,
+  destination: number,
+  tos: number,
+): DropReason | null {
+  if (isMulticast(source) || source === -1) return "IP_INVALID_SOURCE";
+  if (isLoopback(source) && !device.routeLocalnet) return "IP_LOCALNET";
+  if (isZeronet(source)) {
+    const here = destination >>> 8 === 0xe00000 || ipv4.protocol(packet.view, NETWORK) === IGMP;
+    return here ? null : "IP_INVALID_SOURCE";
+  }
+  const bad = validateSource(packet, source, 0, tos, 0, device);
+  return typeof bad === "string" ? bad : null;
 }
 
 /** Where the address that an ARP request asks for is; null when the question itself is martian. */
@@ -134,26 +162,29 @@ export function isRefusal(route: Route): boolean {
  * the device the packet will leave by, 0 for none.
  */
 function validateSource(
-  net: Namespace,
+  packet: Packet,
   source: number,
   destination: number,
   tos: number,
   output: number,
   device: InDevice,
 ): DropReason | boolean {
+  const { net } = device;
   const filter = device.rpFilter;
   if (filter === 0 && (device.device.index !== output || !device.sendRedirects)) {
     if (device.acceptLocal) return false;
     if (!net.fib.customRules) return net.addresses.has(source) ? "IP_LOCAL_SOURCE" : false;
   }
   const index = device.device.index;
-  const back = net.fib.lookup(ask(source, destination, tos, 0, index, 0));
+  const mark = device.sourceValidMark ? packet.mark : 0;
+  const input = output || net.loopback.device.index;
+  const back = net.fib.lookup(ask(source, destination, tos, mark, input, 0));
   if (back === null || isRefusal(back)) return filter !== 0 ? "IP_RPFILTER" : false;
   if (back.type !== "unicast" && (back.type !== "local" || !device.acceptLocal)) return "IP_LOCAL_SOURCE";
   if (back.device === device || (back.type === "local" && device.isLoopback)) return back.gateway === 0;
   if (device.addresses.length === 0) return filter !== 0 ? "IP_RPFILTER" : false;
   if (filter === 1) return "IP_RPFILTER";
-  const here = net.fib.lookup(ask(source, destination, tos, 0, index, index));
+  const here = net.fib.lookup(ask(source, destination, tos, mark, input, index));
   return here !== null && here.type === "unicast" && here.gateway === 0;
 }
 
@@ -195,6 +226,7 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
   if (isLoopback(source) && !route.device!.isLoopback && !route.device!.routeLocalnet)
     return { error: "EINVAL", route: null };
   const chosen = source || preferredSource(net, route);
+  if (isMulticast(destination) || destination === -1) return viaDevice(net, route.device!, destination, chosen);
   const exception = net.exception(destination);
   const gateway = exception !== null && exception.gateway !== 0 ? exception.gateway : route.gateway;
   return { error: null, route, source: chosen, gateway };

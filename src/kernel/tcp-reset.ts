@@ -3,6 +3,7 @@ import type { DropReason } from "../trace/reason.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as tcp from "../wire/tcp.ts";
 import type { Route } from "./fib.ts";
+import { echoOptions } from "./ip-options.ts";
 import type { Namespace } from "./namespace.ts";
 
 /** The fields of the RST that answers a segment (RFC 9293, 3.5.2); `bytes` is the segment's length. */
@@ -39,12 +40,13 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
     return;
   }
   const mayAnswer = (tcp.flags(view, at) & tcp.RST) === 0 && (packet.route as Route).type === "local";
-  if (mayAnswer) {
+  const options = echoOptions(packet, net);
+  if (mayAnswer && options !== null) {
     const fields = resetFields(view, at, packet.end - at);
     const source = ipv4.destination(view, NETWORK);
     const destination = ipv4.source(view, NETWORK);
     net.send({
-      destination,
+      destination: options.firstHop || destination,
       source,
       tos: ipv4.tos(view, NETWORK) & 0xfc,
       mark: 0,
@@ -53,6 +55,7 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
       ttl: 0,
       dontFragment: true,
       withoutId: true,
+      options,
       length: tcp.TCP_HEADER,
       parent: packet.id,
       socket: null,

@@ -111,8 +111,17 @@ export class BridgePort implements Receiver {
 
   /** `br_handle_frame_finish()`: learn, then forward, flood or pass up. Takes ownership. */
   finish(packet: Packet): void {
+    this.leavePrerouting(packet);
+    this.handle(packet);
+  }
+
+  leavePrerouting(packet: Packet): void {
+    this.hook(packet, HOOK.prerouting, 1, this.device.place, 0);
+  }
+
+  /** The frame is past all hooks of its arrival. Takes ownership. */
+  handle(packet: Packet): void {
     const { bridge, device } = this;
-    this.hook(packet, HOOK.prerouting, 1, device.place, 0);
     if (!this.forwarding) {
       bridge.fabric.drop(packet, device.place, "BRIDGE_INGRESS_STP_STATE");
       return;

@@ -99,8 +99,10 @@ export abstract class Device {
 
   /** `dev_queue_xmit()`: sends a frame whose Ethernet header is complete. Takes ownership. */
   send(packet: Packet): void {
-    if (!this.up) {
-      this.fabric.drop(packet, this.place, "DEV_READY");
+    // Without a carrier the queue is noop_qdisc: `noop_enqueue()`.
+    if (!this.up || !this.carrier) {
+      this.counters.txDropped++;
+      this.fabric.drop(packet, this.place, "QDISC_DROP");
       return;
     }
     packet.device = this.index;

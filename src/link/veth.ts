@@ -53,6 +53,7 @@ export class Veth extends Device {
     packet.connectionState = "NONE";
     packet.route = null;
     packet.gateway = 0;
+    packet.options = null;
     packet.redirect = false;
     packet.fragmentMax = 0;
     packet.fragmentSizes = null;

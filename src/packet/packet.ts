@@ -50,6 +50,8 @@ export class Packet {
   route: object | null = null;
   /** The gateway chosen together with `route`, 0 where the destination is on the link. */
   gateway = 0;
+  /** What its IPv4 options ask of this host (`IPCB(skb)->opt`); null for a packet without any. */
+  options: object | null = null;
   /** IPSKB_DOREDIRECT: the sender has a better way. */
   redirect = false;
   /** Length of the largest fragment this datagram was made of, 0 for a datagram that came whole. */

@@ -34,6 +34,7 @@ export class Pool {
     packet.connectionState = "NONE";
     packet.route = null;
     packet.gateway = 0;
+    packet.options = null;
     packet.redirect = false;
     packet.fragmentMax = 0;
     packet.fragmentSizes = null;
@@ -64,6 +65,7 @@ export class Pool {
     packet.connectionState = from.connectionState;
     packet.route = from.route;
     packet.gateway = from.gateway;
+    packet.options = from.options;
     packet.redirect = from.redirect;
     packet.fragmentMax = from.fragmentMax;
     packet.fragmentSizes = from.fragmentSizes;
@@ -96,6 +98,7 @@ export class Pool {
     packet.live = false;
     packet.connection = null;
     packet.route = null;
+    packet.options = null;
     packet.socket = null;
     this.held--;
     (packet.capacity === SMALL ? this.small : this.large).push(packet);

@@ -7,17 +7,18 @@ import { parseDuration } from "./quantity.ts";
  * The scenario format. Each text says what is expected where it stands: editors show it, and so does the error about
  * anything else.
  */
-const text = (expected: string) => z.string({ error: expected }).min(1, expected).describe(expected);
-const shaped = (expected: string, shape: RegExp) => text(expected).regex(shape, expected);
-const whole = (expected: string, low: number, high: number) =>
+export const text = (expected: string) => z.string({ error: expected }).min(1, expected).describe(expected);
+export const shaped = (expected: string, shape: RegExp) => text(expected).regex(shape, expected);
+export const whole = (expected: string, low: number, high: number) =>
   z.int({ error: expected }).min(low, expected).max(high, expected).describe(expected);
-const flag = (expected: string) => z.boolean({ error: `${expected}: true or false` }).describe(expected);
-const list = <T extends z.ZodType>(item: T, expected: string) => z.array(item, { error: expected }).describe(expected);
-const map = <K extends z.ZodString, T extends z.ZodType>(key: K, value: T, expected: string) =>
+export const flag = (expected: string) => z.boolean({ error: `${expected}: true or false` }).describe(expected);
+export const list = <T extends z.ZodType>(item: T, expected: string) =>
+  z.array(item, { error: expected }).describe(expected);
+export const map = <K extends z.ZodString, T extends z.ZodType>(key: K, value: T, expected: string) =>
   z.record(key, value, { error: expected }).describe(expected);
 
 /** A map with these keys and no others. */
-function keys<T extends z.ZodRawShape>(what: string, shape: T) {
+export function keys<T extends z.ZodRawShape>(what: string, shape: T) {
   const error = (issue: { readonly code?: string }) =>
     issue.code === "unrecognized_keys" ? `a key of ${what} (${Object.keys(shape).join(", ")})` : what;
   return z.strictObject(shape, { error }).describe(what);
@@ -25,21 +26,24 @@ function keys<T extends z.ZodRawShape>(what: string, shape: T) {
 
 const NAMESPACE = "a namespace (letters, digits, . _ -)";
 const namespace = shaped(NAMESPACE, /^[A-Za-z0-9][A-Za-z0-9._-]*$/);
-const deviceName = shaped("a device name (1 to 15 letters, digits or any of . _ -)", /^[A-Za-z0-9._-]{1,15}$/);
-const end = shaped("a namespace and its device such as c1/eth0", /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9._-]{1,15}$/);
-const address = shaped("an IPv4 address such as 172.17.0.2", /^\d{1,3}(\.\d{1,3}){3}$/);
-const interfaceAddress = shaped(
+export const deviceName = shaped("a device name (1 to 15 letters, digits or any of . _ -)", /^[A-Za-z0-9._-]{1,15}$/);
+export const end = shaped(
+  "a namespace and its device such as c1/eth0",
+  /^[A-Za-z0-9][A-Za-z0-9._-]*\/[A-Za-z0-9._-]{1,15}$/,
+);
+export const address = shaped("an IPv4 address such as 172.17.0.2", /^\d{1,3}(\.\d{1,3}){3}$/);
+export const interfaceAddress = shaped(
   "an IPv4 address with its prefix length such as 172.17.0.2/16",
   /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/,
 );
-const mac = shaped("a MAC address such as 02:42:ac:11:00:02", /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/);
+export const mac = shaped("a MAC address such as 02:42:ac:11:00:02", /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/);
 const DURATION = "a time such as 500ms or 2s, no longer than a million seconds";
 const duration = shaped(DURATION, /^\d{1,15}(\.\d{1,9})?(ns|us|ms|s|min)$/).refine(
   (value) => parseDuration(value) <= 1e15,
   DURATION,
 );
 const percentage = shaped("a chance such as 10%", /^(100|\d{1,2}(\.\d{1,6})?)%$/);
-const port = whole("a port (0-65535)", 0, 65_535);
+export const port = whole("a port (0-65535)", 0, 65_535);
 
 const IMPAIRMENT = {
   delay: duration.optional(),
@@ -100,9 +104,9 @@ const fault = keys("a fault", {
   ...IMPAIRMENT,
 });
 
-const bytes = shaped("hexadecimal bytes", /^([0-9A-Fa-f]{2})+$/);
+export const bytes = shaped("hexadecimal bytes", /^([0-9A-Fa-f]{2})+$/);
 const PAYLOAD = { hex: bytes.optional(), data: z.string({ error: "a text" }).optional(), size: port.optional() };
-const octet = whole("a byte (0-255)", 0, 255);
+export const octet = whole("a byte (0-255)", 0, 255);
 
 const frame = keys("a frame", {
   eth: keys("an Ethernet header", { src: mac, dst: mac, type: port.optional() }),

@@ -36,6 +36,8 @@ export interface LabNamespace {
   policy?: PolicySpec[];
   neigh?: [string, string, string][];
   fdb?: [string, string][];
+  /** `ipset save` text. */
+  ipsets?: string;
   rules?: string;
 }
 

@@ -1,15 +1,14 @@
-import type { Connection, Tuple } from "../kernel/conntrack/connection.ts";
-import type { ConnectionEvent } from "../kernel/conntrack/tracker.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
-import { Bridge } from "../link/bridge.ts";
 import type { UdpSocket } from "../socket/udp.ts";
 import { Capture } from "../trace/capture.ts";
 import { DROP_REASONS } from "../trace/reason.ts";
 import { type Recorder, ROW } from "../trace/recorder.ts";
-import { STEP, WORDS } from "../trace/step.ts";
-import { formatIpv4, formatMac, parseIpv4 } from "../wire/address.ts";
+import { STEP } from "../trace/step.ts";
+import { formatIpv4, parseIpv4 } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 import type { LabCase, LabConnectionEvent, LabFrame, LabResult, LabStep, LabStepResult, LabTrace } from "./lab-case.ts";
+import { LabFault, located } from "./lab-fault.ts";
+import { bridgeEntries, connectionEvent, connections, counters, neighbours, traceRecord } from "./lab-observation.ts";
 import { formatHex, frameBytes, packetBytes, payload } from "./lab-packet.ts";
 import { buildLab, splitEnd } from "./lab-world.ts";
 
@@ -20,7 +19,27 @@ const CLASSES: Readonly<Record<string, string>> = {
   otherhost: "other",
 };
 
-/** Runs a case and tells all that happened, in the format that the kernel harness answers with. @throws {RangeError}. */
+/** What each step cannot do without. */
+const REQUIRED: Readonly<Record<string, readonly (keyof LabStep)[]>> = {
+  frame: ["at", "frame"],
+  raw: ["ns", "pkt"],
+  udp: ["ns"],
+  connect: ["id", "to"],
+  send: ["id"],
+  recv: ["id"],
+  errq: ["id"],
+  shutdown: ["id"],
+  close: ["id"],
+  sleep: ["ms"],
+  sysctl: ["ns", "key", "value"],
+  rules: ["ns", "text"],
+  link: ["dev", "up"],
+  age: ["ns", "s"],
+  flushct: ["ns"],
+  state: ["ns"],
+};
+
+/** Runs a case and tells all that happened, in the format that the kernel harness answers with. @throws {LabFault}. */
 export function runLab(lab: LabCase): LabResult {
   return new Lab(lab).run();
 }
@@ -42,16 +61,21 @@ export class Lab {
     this.world.fabric.capture = this.capture;
     this.families = new Set(lab.trace ?? ["ip"]);
     for (const [name, { net }] of this.world.hosts)
-      net.tracker.listener = (event, connection) => this.events.push(this.connectionEvent(name, event, connection));
+      net.tracker.listener = (event, connection) =>
+        this.events.push(connectionEvent(name, event, connection, this.now));
+  }
+
+  private get now(): number {
+    return this.world.fabric.scheduler.now;
   }
 
   run(): LabResult {
     const steps: LabStepResult[] = [];
-    for (const step of this.lab.steps ?? []) {
-      const result = this.attempt(step);
+    for (const [i, step] of (this.lab.steps ?? []).entries()) {
+      const result = located(["steps", i], `a step that can be done: ${step.op}`, () => this.attempt(step, i));
       const wait = step.wait_ms ?? this.lab.settle_ms ?? 0;
       this.world.settle();
-      if (wait > 0) this.world.run(this.world.fabric.scheduler.now + wait * 1e6);
+      if (wait > 0) this.world.run(this.now + wait * 1e6);
       steps.push({ step, ...(Object.keys(result).length > 0 ? { result } : {}), ...this.collect() });
     }
     return { name: this.lab.name ?? null, steps, final: this.final() };
@@ -59,8 +83,10 @@ export class Lab {
 
   // Steps.
 
-  private attempt(step: LabStep): Record<string, unknown> {
+  private attempt(step: LabStep, i: number): Record<string, unknown> {
     const { world } = this;
+    for (const key of REQUIRED[step.op] ?? [])
+      if (step[key] === undefined) throw new LabFault(["steps", i], `a step ${step.op} with ${key}`);
     switch (step.op) {
       case "frame":
         return this.frame(step);
@@ -74,7 +100,10 @@ export class Lab {
       case "tcp":
       case "listen":
       case "accept":
-        throw new RangeError("TCP sockets are not modelled yet");
+        throw new LabFault(
+          ["steps", i, "op"],
+          "a step without TCP sockets, which come with the translator (raw sends TCP segments)",
+        );
       case "connect":
         return this.withSocket(step, (socket) => {
           const failed = socket.connect(...endpoint(step.to));
@@ -100,7 +129,7 @@ export class Lab {
           return {};
         });
       case "sleep":
-        world.run(world.fabric.scheduler.now + (step.ms ?? 0) * 1e6);
+        world.run(this.now + (step.ms ?? 0) * 1e6);
         return {};
       case "sysctl":
         world.host(step.ns!).net.sysctls.set(step.key!, step.value!);
@@ -109,7 +138,7 @@ export class Lab {
         world.host(step.ns!).net.netfilter.load(parseRules(step.text!, `${step.ns}.rules`));
         return {};
       case "link": {
-        world.device(...splitEnd(step.dev!)).setUp(step.up === true);
+        world.device(...splitEnd(step.dev!)).setUp(Boolean(step.up));
         return {};
       }
       case "age":
@@ -120,12 +149,12 @@ export class Lab {
         return {};
       case "state":
         return {
-          conntrack: { [step.ns!]: this.connections(step.ns!) },
-          neigh: this.neighbours(step.ns!),
-          fdb: this.fdb(step.ns!),
+          conntrack: { [step.ns!]: connections(world.host(step.ns!).net, this.now) },
+          neigh: neighbours(world.host(step.ns!).net),
+          fdb: bridgeEntries(world.host(step.ns!).net),
         };
       default:
-        throw new RangeError(`no step "${step.op}"`);
+        throw new LabFault(["steps", i, "op"], `a step (${Object.keys(REQUIRED).join(", ")})`);
     }
   }
 
@@ -198,8 +227,7 @@ export class Lab {
     const { tracker } = this.world.host(name).net;
     for (const connection of [...tracker.table]) {
       connection.expires -= nanoseconds;
-      if (connection.expires >= this.world.fabric.scheduler.now + 1e9)
-        this.events.push(this.connectionEvent(name, "UPDATE", connection));
+      if (connection.expires >= this.now + 1e9) this.events.push(connectionEvent(name, "UPDATE", connection, this.now));
       else tracker.destroy(connection);
     }
   }
@@ -216,180 +244,35 @@ export class Lab {
     this.framesSeen = this.capture.frames.length;
     const trace: LabTrace[] = [];
     const drops: { reason: string }[] = [];
-    const { rows, length } = this.recorder;
+    const { rows, length, names } = this.recorder;
     for (let row = this.seen; row < length; row++) {
       const cells = rows.subarray(row * ROW, (row + 1) * ROW);
-      if (cells[0] === STEP.dropped) drops.push({ reason: DROP_REASONS[cells[3]!]! });
-      else this.traced(cells, trace);
+      const record = traceRecord(names, cells, this.families);
+      if (record !== null) trace.push(record);
+      else if (cells[0] === STEP.dropped) drops.push({ reason: DROP_REASONS[cells[3]!]! });
     }
     this.seen = length;
-    const events = this.events;
+    // The kernel tells each namespace of its own connections alone.
+    const events = [...this.world.hosts.keys()].flatMap((name) => this.events.filter(({ ns }) => ns === name));
     this.events = [];
     return { frames, trace, ct_events: events, drops };
   }
 
-  private traced(cells: Int32Array, into: LabTrace[]): void {
-    const [kind, , place, a, b, c, d, e] = cells as unknown as number[];
-    const { names } = this.recorder;
-    if (kind === STEP.hook) {
-      const name = names.get(place!);
-      const family = (e! >> 4) & 1 ? "bridge" : "ip";
-      if (name === null || !this.families.has(family)) return;
-      const input = names.get(c!);
-      const output = names.get(d!);
-      const mark = e! >>> 5;
-      into.push({
-        ns: "namespace" in name ? name.namespace : "",
-        family,
-        hook: WORDS.hook[a!]!,
-        at: WORDS.passage[b!]!,
-        ...(input?.kind === "device" ? { iif: input.device } : {}),
-        ...(output?.kind === "device" ? { oif: output.device } : {}),
-        ...connectionState(WORDS.connectionState[e! & 15]!),
-        ...(mark !== 0 ? { mark } : {}),
-      });
-    } else if ((kind === STEP.rule || kind === STEP.policy) && this.families.has("ip")) {
-      const name = names.get(a!);
-      if (name?.kind !== "rule" && name?.kind !== "chain") return;
-      const to = kind === STEP.rule ? names.get(c!) : null;
-      into.push({
-        ns: name.namespace,
-        family: "ip",
-        table: name.table,
-        chain: name.chain,
-        type: name.kind === "rule" ? "rule" : "policy",
-        ...(name.kind === "rule" ? { rule: name.number } : {}),
-        verdict: WORDS.verdict[b!]!,
-        ...(to?.kind === "chain" ? { to: to.chain } : {}),
-      });
-    }
-  }
-
-  private connectionEvent(ns: string, ev: ConnectionEvent, connection: Connection): LabConnectionEvent {
-    const { tcp } = connection;
-    const stateNews = ev === "DESTROY" || connection.news.state;
-    return {
-      ns,
-      ev,
-      orig: tupleText(connection.original),
-      reply: tupleText(connection.reply),
-      status: statusNames(connection),
-      ...(tcp === null || !stateNews ? {} : { tcp: tcp.state }),
-      ...(ev === "DESTROY" ? {} : { timeout: this.left(connection) }),
-    };
-  }
-
-  private left(connection: Connection): number {
-    return Math.max(0, Math.floor((connection.expires - this.world.fabric.scheduler.now) / 1e9));
-  }
-
   private final(): LabResult["final"] {
     const final: LabResult["final"] = { conntrack: {}, counters: {}, neigh: {}, fdb: {} };
-    for (const name of this.world.hosts.keys()) {
-      final.conntrack[name] = this.connections(name);
-      final.counters[name] = this.counters(name);
-      final.neigh[name] = this.neighbours(name);
-      final.fdb[name] = this.fdb(name);
+    for (const [name, { net }] of this.world.hosts) {
+      final.conntrack[name] = connections(net, this.now);
+      final.counters[name] = counters(net);
+      final.neigh[name] = neighbours(net);
+      final.fdb[name] = bridgeEntries(net);
     }
     return final;
   }
-
-  private connections(name: string): unknown[] {
-    const { tracker } = this.world.host(name).net;
-    tracker.collect();
-    return [...tracker.table].map((connection) => ({
-      orig: { ...tupleFields(connection.original), packets: connection.packets[0], bytes: connection.bytes[0] },
-      reply: { ...tupleFields(connection.reply), packets: connection.packets[1], bytes: connection.bytes[1] },
-      status: statusNames(connection),
-      ...(connection.tcp === null ? {} : { tcp_state: connection.tcp.state }),
-      timeout: this.left(connection),
-      ...(connection.mark === 0 ? {} : { mark: connection.mark >>> 0 }),
-    }));
-  }
-
-  private counters(name: string): unknown {
-    const { tables } = this.world.host(name).net.netfilter;
-    const out: Record<string, Record<string, unknown>> = {};
-    for (const table of tables.values()) {
-      const chains: Record<string, unknown> = {};
-      for (const chain of table.chains.values())
-        chains[chain.name] = {
-          rules: chain.rules.map((rule) => [rule.packets, rule.bytes]),
-          ...(chain.policy === null ? {} : { policy: chain.policy, packets: chain.packets, bytes: chain.bytes }),
-        };
-      out[table.name] = chains;
-    }
-    return out;
-  }
-
-  private neighbours(name: string): unknown[] {
-    const found: { dev: string; ip: string; mac: string | null; state: string[] }[] = [];
-    for (const { device, neighbours } of this.world.host(name).net.inDevices.values())
-      for (const { address, state, macHigh, macLow } of neighbours.values()) {
-        if (state === "NOARP") continue;
-        const known = macHigh !== 0 || macLow !== 0;
-        found.push({
-          dev: device.name,
-          ip: formatIpv4(address),
-          mac: known ? formatMac(macHigh, macLow) : null,
-          state: [state],
-        });
-      }
-    return found.sort((a, b) => compare(a.dev, b.dev) || compare(a.ip, b.ip));
-  }
-
-  private fdb(name: string): unknown[] {
-    const found: { dev: string; mac: string; br: string; state: string }[] = [];
-    for (const { device } of this.world.host(name).net.inDevices.values()) {
-      if (!(device instanceof Bridge)) continue;
-      for (const { high, low, port, kind } of device.fdb)
-        found.push({ dev: port?.device.name ?? device.name, mac: formatMac(high, low), br: device.name, state: kind });
-    }
-    return found.sort((a, b) => compare(a.br, b.br) || compare(a.dev, b.dev) || compare(a.mac, b.mac));
-  }
 }
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const error = (errno: string | null): Record<string, unknown> => (errno === null ? {} : { err: errno });
 
 function endpoint(to: LabStep["to"]): [number, number] {
   if (!Array.isArray(to)) throw new RangeError("expected [address, port]");
   return [parseIpv4(to[0]), to[1]];
-}
-
-function connectionState(state: string): Record<string, string> {
-  if (state === "NONE" || state === "INVALID") return {};
-  if (state === "UNTRACKED") return { ct: state };
-  const reply = state.endsWith("_REPLY");
-  return { ct: reply ? state.slice(0, -6) : state, ctdir: reply ? "reply" : "orig" };
-}
-
-function statusNames(connection: Connection): string[] {
-  const names: string[] = [];
-  if (connection.expected) names.push("EXPECTED");
-  if (connection.seenReply) names.push("SEEN_REPLY");
-  if (connection.assured) names.push("ASSURED");
-  if (connection.confirmed) names.push("CONFIRMED");
-  if (connection.sourceNat) names.push("SRC_NAT");
-  if (connection.destinationNat) names.push("DST_NAT");
-  if (connection.sourceNatDone) names.push("SRC_NAT_DONE");
-  if (connection.destinationNatDone) names.push("DST_NAT_DONE");
-  if (connection.dying) names.push("DYING");
-  return names;
-}
-
-function tupleFields({ source, destination, protocol, sourcePort, destinationPort }: Tuple): Record<string, unknown> {
-  const base = { src: formatIpv4(source), dst: formatIpv4(destination), proto: protocol };
-  if (protocol === 1)
-    return { ...base, icmp_id: sourcePort, icmp_type: destinationPort >> 8, icmp_code: destinationPort & 255 };
-  if (protocol === 6 || protocol === 17 || protocol === 132 || protocol === 136)
-    return { ...base, sport: sourcePort, dport: destinationPort };
-  return base;
-}
-
-function tupleText(tuple: Tuple): string {
-  const { source, destination, protocol, sourcePort, destinationPort } = tuple;
-  if (protocol === 1)
-    return `${formatIpv4(source)}>${formatIpv4(destination)} icmp ${destinationPort >> 8}/${destinationPort & 255} id=${sourcePort}`;
-  return `${formatIpv4(source)}:${sourcePort}>${formatIpv4(destination)}:${destinationPort} p${protocol}`;
 }

@@ -42,7 +42,10 @@ export interface UdpOptions {
 
 /** A UDP socket. */
 export class UdpSocket implements Bound {
+  /** What it receives on. */
   address = 0;
+  /** What it sends from; 0 lets routing choose, as for a socket bound to a group. */
+  source = 0;
   port = 0;
   peer: { readonly address: number; readonly port: number } | null = null;
   readonly reuse: boolean;
@@ -60,6 +63,11 @@ export class UdpSocket implements Bound {
     readonly options: UdpOptions,
   ) {
     this.reuse = options.reuse ?? false;
+  }
+
+  /** For the output path. */
+  get ignoresPathMtu(): boolean {
+    return this.options.discovery === 3;
   }
 
   bind(address: number, port: number): Errno | null {
@@ -101,10 +109,12 @@ export class UdpSockets implements Transport {
 
   bind(socket: UdpSocket, address: number, port: number): Errno | null {
     if (socket.port !== 0) return "EINVAL";
-    if (address !== 0 && !this.stack.isLocal(address) && address !== -1) return "EADDRNOTAVAIL";
+    const kind = address === 0 ? "own" : this.stack.mayBind(address);
+    if (kind === null) return "EADDRNOTAVAIL";
     const chosen = port !== 0 ? port : this.table.choose(address, this.stack.localPorts, this.random);
     if (chosen === 0 || this.table.conflicts(address, chosen, socket.reuse)) return "EADDRINUSE";
     socket.address = address;
+    socket.source = kind === "group" ? 0 : address;
     socket.port = chosen;
     this.table.add(socket);
     return null;
@@ -117,7 +127,7 @@ export class UdpSockets implements Transport {
     if (socket.port === 0) {
       const failed = this.bind(socket, path.source, 0);
       if (failed !== null) return failed;
-    } else if (socket.address === 0) socket.address = path.source;
+    } else if (socket.address === 0) socket.address = socket.source = path.source;
     socket.peer = { address, port };
     return null;
   }
@@ -129,7 +139,7 @@ export class UdpSockets implements Transport {
 
   private where(socket: UdpSocket) {
     const { options } = socket;
-    return { source: socket.address, tos: options.tos ?? 0, mark: options.mark ?? 0, device: options.device ?? 0 };
+    return { source: socket.source, tos: options.tos ?? 0, mark: options.mark ?? 0, device: options.device ?? 0 };
   }
 
   send(
@@ -200,17 +210,29 @@ export class UdpSockets implements Transport {
     }
     const port = udp.destinationPort(view, at);
     const from = { address: source, port: udp.sourcePort(view, at) };
+    const data = packet.bytes.slice(at + udp.UDP_HEADER, at + length);
+    const datagram: Received = { from, to: destination, data, packet: packet.id };
+    if (this.stack.mayBind(destination) === "group") {
+      this.deliverToAll(packet, datagram, port);
+      return;
+    }
     const socket = this.find(destination, port, from, packet.device);
     if (socket === null) {
       this.stack.portUnreachable(packet);
       this.stack.drop(packet, "NO_SOCKET");
       return;
     }
-    const data = packet.bytes.slice(at + udp.UDP_HEADER, at + length);
-    const datagram: Received = { from, to: destination, data, packet: packet.id };
     this.stack.deliver(packet, `udp ${formatIpv4(socket.address)}:${port}`);
-    if (socket.onReceive !== null) socket.onReceive(datagram);
-    else socket.received.push(datagram);
+    hand(socket, datagram);
+  }
+
+  /** `__udp4_lib_mcast_deliver()`: every socket that would take it gets a copy. Takes ownership. */
+  private deliverToAll(packet: Packet, datagram: Received, port: number): void {
+    const { device } = packet;
+    const takers = this.table.on(port).filter((socket) => score(socket, datagram.to, datagram.from, device) >= 0);
+    if (takers.length === 0) this.stack.drop(packet, "NO_SOCKET");
+    else this.stack.deliver(packet, `udp ${formatIpv4(takers[0]!.address)}:${port}`);
+    for (const socket of takers) hand(socket, datagram);
   }
 
   /** `udp4_lib_lookup2()`: the socket that names most of the flow, the newest among equals. */
@@ -223,19 +245,10 @@ export class UdpSockets implements Transport {
     let best: UdpSocket | null = null;
     let bestScore = -1;
     for (const socket of this.table.on(port)) {
-      if (socket.address !== 0 && socket.address !== address) continue;
-      let score = socket.address !== 0 ? 1 : 0;
-      if (socket.peer !== null) {
-        if (socket.peer.address !== from.address || socket.peer.port !== from.port) continue;
-        score += 2;
-      }
-      if (socket.options.device !== undefined) {
-        if (socket.options.device !== device) continue;
-        score += 1;
-      }
-      if (score > bestScore) {
+      const points = score(socket, address, from, device);
+      if (points > bestScore) {
         best = socket;
-        bestScore = score;
+        bestScore = points;
       }
     }
     return best;
@@ -261,4 +274,23 @@ export class UdpSockets implements Transport {
     } else if (connected && news.final) socket.pending = news.errno;
     socket.onError?.(entry);
   }
+}
+
+function hand(socket: UdpSocket, datagram: Received): void {
+  if (socket.onReceive !== null) socket.onReceive(datagram);
+  else socket.received.push(datagram);
+}
+
+/** `compute_score()`: how much of the flow this socket names; -1 when the datagram is not for it. */
+function score(
+  socket: UdpSocket,
+  address: number,
+  from: { readonly address: number; readonly port: number },
+  device: number,
+): number {
+  const { peer, options } = socket;
+  if (socket.address !== 0 && socket.address !== address) return -1;
+  if (peer !== null && (peer.address !== from.address || peer.port !== from.port)) return -1;
+  if (options.device !== undefined && options.device !== device) return -1;
+  return (socket.address !== 0 ? 1 : 0) + (peer !== null ? 2 : 0) + (options.device !== undefined ? 1 : 0);
 }

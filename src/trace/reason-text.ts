@@ -52,4 +52,6 @@ export const REASON_TEXT: Readonly<Record<DropReason, string>> = {
   LINK_LOSS: "the cable loses it (impairment)",
   LINK_CORRUPT: "the cable damages it (impairment)",
   STORM: "frames circle without end, the run was cut off",
+  INVALID_PROTO: "a message that is not answered when it comes by broadcast or multicast",
+  QDISC_DROP: "the device is down or its cable leads nowhere, so nothing can be sent",
 };

@@ -53,6 +53,8 @@ export const DROP_REASONS = [
   "LINK_LOSS",
   "LINK_CORRUPT",
   "STORM",
+  "INVALID_PROTO",
+  "QDISC_DROP",
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

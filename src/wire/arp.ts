@@ -4,6 +4,9 @@ export const ARP_LENGTH = 28;
 export const ARP_REQUEST = 1;
 export const ARP_REPLY = 2;
 
+/** RFC 5494 gave IEEE 802 networks a number of their own; Ethernet devices take both. */
+const IEEE_802 = 6;
+
 export const operation = (view: DataView, at: number): number => view.getUint16(at + 6);
 export const senderHigh = (view: DataView, at: number): number => view.getUint16(at + 8);
 export const senderLow = (view: DataView, at: number): number => view.getInt32(at + 10);
@@ -15,7 +18,9 @@ export const targetAddress = (view: DataView, at: number): number => view.getInt
 /** Null when this is Ethernet and IPv4 ARP of full length. */
 export function check(view: DataView, at: number, end: number): "PKT_TOO_SMALL" | "NOT_SPECIFIED" | null {
   if (end - at < ARP_LENGTH) return "PKT_TOO_SMALL";
-  const plain = view.getUint16(at) === 1 && view.getUint16(at + 2) === 0x0800 && view.getUint16(at + 4) === 0x0604;
+  const hardware = view.getUint16(at);
+  const plain =
+    (hardware === 1 || hardware === IEEE_802) && view.getUint16(at + 2) === 0x0800 && view.getUint16(at + 4) === 0x0604;
   return plain ? null : "NOT_SPECIFIED";
 }
 

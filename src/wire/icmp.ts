@@ -43,6 +43,10 @@ export const isError = (type: number): boolean =>
   type === TIME_EXCEEDED ||
   type === PARAMETER_PROBLEM;
 
+/** Types that get no error in answer: errors, and those that nobody assigned below them (`icmp_pointers[].error`). */
+export const isUnanswerable = (type: number): boolean =>
+  type !== ECHO_REPLY && type !== ECHO_REQUEST && type <= PARAMETER_PROBLEM;
+
 /** Types that carry an identifier. */
 export const isQuery = (type: number): boolean =>
   type === ECHO_REPLY || type === ECHO_REQUEST || (type >= TIMESTAMP_REQUEST && type <= ADDRESS_REPLY);

@@ -21,7 +21,7 @@ describe("a device that is down", () => {
     const { fabric, device } = dummy();
     device.setUp(false);
     device.send(fabric.inject(frame(RIGHT_MAC), device.place));
-    expect(dropped(fabric, "DEV_READY")).toBe(1);
+    expect(dropped(fabric, "QDISC_DROP")).toBe(1);
     expect(device.counters.txPackets).toBe(0);
     expect(outstanding(fabric)).toBe(0);
   });

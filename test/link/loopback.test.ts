@@ -73,7 +73,7 @@ describe("lo", () => {
     const { fabric, device } = loopback();
     device.setUp(false);
     device.send(fabric.inject(frame(NO_MAC), device.place));
-    expect(dropped(fabric, "DEV_READY")).toBe(1);
+    expect(dropped(fabric, "QDISC_DROP")).toBe(1);
     expect(outstanding(fabric)).toBe(0);
   });
 

@@ -75,7 +75,7 @@ describe("a veth end that is down", () => {
     right.setUp(false);
     left.send(fabric.inject(frame(RIGHT_MAC), left.place));
     fabric.scheduler.run();
-    expect(dropped(fabric, "DEV_READY")).toBe(1);
+    expect(dropped(fabric, "QDISC_DROP")).toBe(1);
     expect(left.counters).toMatchObject({ txPackets: 0, txDropped: 1 });
     expect(right.counters).toMatchObject({ rxPackets: 0, rxDropped: 0 });
     expect(outstanding(fabric)).toBe(0);

@@ -70,7 +70,7 @@ export class Nat {
         if (!bound && this.bindNothing(packet, connection, manip) === "DROP") return "DROP";
       } else if (this.movedAway(packet, connection, hook, output)) return "DROP";
     } else if (this.movedAway(packet, connection, hook, output)) return "DROP";
-    this.translate(packet, connection, manip);
+    if (!this.translate(packet, connection, manip)) return "DROP";
     return this.reroute(packet, hook, destination);
   }
 
@@ -230,13 +230,13 @@ export class Nat {
     return endpoint;
   }
 
-  /** `nf_nat_packet()`. */
-  private translate(packet: Packet, connection: Connection, manip: Manip): void {
-    if (!this.changes(packet, connection, manip)) return;
+  /** `nf_nat_packet()`: false for a packet too short to be translated. */
+  private translate(packet: Packet, connection: Connection, manip: Manip): boolean {
+    if (!this.changes(packet, connection, manip)) return true;
     const to = this.target(packet, connection, manip);
     const { trace } = this.net.fabric;
     if (trace !== null) this.record(packet, NETWORK, manip, to, 0);
-    rewrite(packet.view, NETWORK, packet.end, manip, to);
+    return rewrite(packet.view, NETWORK, packet.end, manip, to);
   }
 
   private record(packet: Packet, at: number, manip: Manip, to: Endpoint, layer: number): void {

@@ -2,6 +2,7 @@ import { NETWORK, type Packet } from "../../packet/packet.ts";
 import { replace16, replace32 } from "../../wire/checksum.ts";
 import * as icmp from "../../wire/icmp.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
+import * as sctp from "../../wire/sctp.ts";
 import type { Manip } from "./range.ts";
 
 /** A new end for a packet: its address, and its port or ICMP identifier. */
@@ -35,10 +36,10 @@ export function rewrite(view: DataView, at: number, end: number, manip: Manip, t
   return true;
 }
 
-/** TCP, UDP, UDP-Lite, ICMP, SCTP: protocols whose packets NAT looks into. */
+/** TCP, UDP, UDP-Lite, ICMP, SCTP, GRE: protocols whose packets NAT looks into. */
 function ported(view: DataView, at: number): boolean {
   const protocol = ipv4.protocol(view, at);
-  return protocol === 1 || protocol === 6 || protocol === 17 || protocol === 132 || protocol === 136;
+  return protocol === 1 || protocol === 6 || protocol === 17 || protocol === 132 || protocol === 136 || protocol === 47;
 }
 
 function rewriteTransport(
@@ -70,7 +71,10 @@ function rewriteTransport(
     const old = icmp.identifier(view, transport);
     view.setUint16(transport + 4, to.port);
     view.setUint16(transport + 2, replace16(view.getUint16(transport + 2), old, to.port));
-  } else if (protocol === 132 && room >= 12) view.setUint16(portAt, to.port);
+  } else if (protocol === sctp.PROTOCOL_SCTP && room >= sctp.SCTP_HEADER) {
+    view.setUint16(portAt, to.port);
+    sctp.setChecksum(view, transport, room);
+  }
 }
 
 /** Source and destination ports at `transport` as one word, for the trace. */

@@ -14,6 +14,10 @@ export interface OptionSpec {
   readonly excludes?: readonly string[];
   /** iptables knows it, hopscope refuses it by name. */
   readonly unmodelled?: boolean;
+  /** The same, but it may stay where rules are only to be printed. */
+  readonly printable?: boolean;
+  /** It may be given again. */
+  readonly repeats?: boolean;
 }
 
 /** What a rule is, for an extension that must know. */
@@ -22,6 +26,8 @@ export interface RuleScope {
   /** 0 for any. */
   readonly protocol: number;
   readonly notProtocol: boolean;
+  /** The ipsets that there are; null where that is not known yet. */
+  readonly sets: ReadonlyMap<string, unknown> | null;
 }
 
 /** An option as a rule gives it. */
@@ -50,7 +56,14 @@ export class Options {
     /** The word that named the extension. */
     readonly token: Token,
     private readonly dash: "m" | "j",
+    /** Rules are only to be printed, so what is not modelled may stay. */
+    private readonly lenient = false,
   ) {}
+
+  /** In the order in which they were given. */
+  get all(): readonly Given[] {
+    return this.given;
+  }
 
   /** The options that a word without its dashes can stand for: the exact one, or all that begin with it. */
   find(word: string): OptionSpec[] {
@@ -65,11 +78,11 @@ export class Options {
 
   add(given: Given): void {
     const { spec, token } = given;
-    if (spec.unmodelled)
+    if ((spec.unmodelled || spec.printable) && !(spec.printable && this.lenient))
       throw unexpected(token, `an option of ${this.name} that hopscope models; it does not model this one yet`);
     if (given.not && !spec.not) throw unexpected(token, "an option that can be inverted");
     for (const other of this.given) {
-      if (other.spec === spec) throw unexpected(token, `--${spec.name} once`);
+      if (other.spec === spec && !spec.repeats) throw unexpected(token, `--${spec.name} once`);
       if (spec.excludes?.includes(other.spec.name) || other.spec.excludes?.includes(spec.name))
         throw unexpected(token, `no --${spec.name} beside --${other.spec.name}`);
     }
@@ -93,6 +106,17 @@ export class Options {
     const given = this.get(name);
     if (given === null) throw this.lacks(`--${name}`);
     return given;
+  }
+
+  /** True when both are given and `first` comes before `second`. */
+  before(first: string, second: string): boolean {
+    const names = this.given.map(({ spec }) => spec.name);
+    return names.includes(first) && names.indexOf(first) < names.indexOf(second);
+  }
+
+  /** iptables takes it and hopscope cannot run it. */
+  refuse(token: Token, expected: string): void {
+    if (!this.lenient) throw unexpected(token, expected);
   }
 
   /** At least one option must be there. */

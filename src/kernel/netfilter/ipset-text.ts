@@ -124,7 +124,7 @@ function addNetwork(set: IpSetNetworks, token: Token, match: boolean): void {
   const { address, mask } = readNetwork(token);
   const length = Math.clz32(~mask);
   if (length === 0 || maskOf(length) !== mask) throw unexpected(token, "a network with a prefix length (1-32)");
-  set.add(address, length, match);
+  set.insert(address, length, match);
 }
 
 /** `10.0.0.1,tcp:80`; without a protocol TCP. */
@@ -140,5 +140,5 @@ function addPort(set: IpSetPorts, token: Token): void {
     const [type, code] = readIcmpType(port);
     number = (type << 8) | code;
   } else number = readPort(port);
-  for (const address of readMembers(part(token, 0, comma))) set.add(address, protocol, number);
+  for (const address of readMembers(part(token, 0, comma))) set.insert(address, protocol, number);
 }

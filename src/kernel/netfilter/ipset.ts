@@ -11,6 +11,9 @@ export interface IpSet {
   /** How many directions a rule must give at least. */
   readonly dimensions: number;
   test(packet: Packet, directions: number): boolean;
+  /** What `-j SET --add-set` does; `exist` changes what is there already. */
+  add(packet: Packet, directions: number, exist: boolean): void;
+  remove(packet: Packet, directions: number): void;
 }
 
 const addressOf = (packet: Packet, source: boolean): number =>
@@ -30,6 +33,15 @@ export class IpSetAddresses implements IpSet {
   test(packet: Packet, directions: number): boolean {
     return this.members.has(addressOf(packet, (directions & 1) !== 0) & this.mask);
   }
+
+  add(packet: Packet, directions: number): void {
+    const address = addressOf(packet, (directions & 1) !== 0) & this.mask;
+    if (address !== 0) this.members.add(address);
+  }
+
+  remove(packet: Packet, directions: number): void {
+    this.members.delete(addressOf(packet, (directions & 1) !== 0) & this.mask);
+  }
 }
 
 /** `hash_net4_kadt()` of ip_set_hash_net.c: the longest prefix decides. */
@@ -41,7 +53,7 @@ export class IpSetNetworks implements IpSet {
 
   constructor(readonly name: string) {}
 
-  add(address: number, length: number, match: boolean): void {
+  insert(address: number, length: number, match: boolean): void {
     const members = (this.members[length] ??= new Map());
     members.set(address & maskOf(length), match);
   }
@@ -54,6 +66,23 @@ export class IpSetNetworks implements IpSet {
     }
     return false;
   }
+
+  /** A packet's address is taken as a network of the longest prefix that is there. */
+  add(packet: Packet, directions: number, exist: boolean): void {
+    const length = this.longest;
+    const address = addressOf(packet, (directions & 1) !== 0) & maskOf(length);
+    if (exist || !this.members[length]?.has(address)) this.insert(address, length, true);
+  }
+
+  remove(packet: Packet, directions: number): void {
+    const length = this.longest;
+    this.members[length]?.delete(addressOf(packet, (directions & 1) !== 0) & maskOf(length));
+  }
+
+  private get longest(): number {
+    for (let length = 32; length > 0; length--) if ((this.members[length]?.size ?? 0) > 0) return length;
+    return 32;
+  }
 }
 
 /** `hash_ipport4_kadt()` of ip_set_hash_ipport.c. */
@@ -65,7 +94,7 @@ export class IpSetPorts implements IpSet {
 
   constructor(readonly name: string) {}
 
-  add(address: number, protocol: number, port: number): void {
+  insert(address: number, protocol: number, port: number): void {
     const ports = this.members.get(address) ?? new Set();
     ports.add((protocol << 16) | port);
     this.members.set(address, ports);
@@ -76,6 +105,17 @@ export class IpSetPorts implements IpSet {
     if (ports === undefined) return false;
     const port = portOf(packet, (directions & 2) !== 0);
     return port >= 0 && ports.has((ipv4.protocol(packet.view, NETWORK) << 16) | port);
+  }
+
+  add(packet: Packet, directions: number): void {
+    const port = portOf(packet, (directions & 2) !== 0);
+    if (port >= 0) this.insert(addressOf(packet, (directions & 1) !== 0), ipv4.protocol(packet.view, NETWORK), port);
+  }
+
+  remove(packet: Packet, directions: number): void {
+    const port = portOf(packet, (directions & 2) !== 0);
+    const ports = this.members.get(addressOf(packet, (directions & 1) !== 0));
+    if (port >= 0) ports?.delete((ipv4.protocol(packet.view, NETWORK) << 16) | port);
   }
 }
 

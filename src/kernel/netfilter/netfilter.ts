@@ -98,7 +98,18 @@ export class Netfilter {
       this.tables.set(table.name, table);
       this.name(table);
     }
+    this.forget();
     this.hang();
+  }
+
+  /** What rules share goes with the last of them. */
+  private forget(): void {
+    const { ruleState } = this.net;
+    const shared = new Set<string | undefined>();
+    for (const table of this.tables.values())
+      for (const chain of table.chains.values())
+        for (const rule of chain.rules) for (const match of rule.matches) shared.add(match.shares);
+    for (const name of ruleState.keys()) if (!shared.has(name)) ruleState.delete(name);
   }
 
   private name(table: Table): void {
@@ -109,6 +120,8 @@ export class Netfilter {
       chain.rules.forEach((rule, index) => {
         const where = { namespace, table: table.name, chain: chain.name };
         rule.place = names.add({ kind: "rule", ...where, number: index + 1, text: rule.text });
+        for (const [i, match] of rule.matches.entries())
+          match.attach?.(this.net, `${table.name}/${chain.name}/${index + 1}/${i}`);
       });
     }
   }

@@ -3,6 +3,7 @@ import { fold, sumBytes } from "../../wire/checksum.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as tcp from "../../wire/tcp.ts";
 import * as udp from "../../wire/udp.ts";
+import type { Options } from "../ip-options.ts";
 
 /** GRE without its checksum bit, ESP, AH, DCCP, SCTP, UDP-Lite: protocols that `nf_reject_verify_csum()` passes. */
 const UNVERIFIED: ReadonlySet<number> = new Set([33, 50, 51, 132, 136]);
@@ -19,6 +20,8 @@ export function checksumAllowsAnswer(packet: Packet): boolean {
   const length = packet.end - at;
   const protocol = ipv4.protocol(view, NETWORK);
   if (UNVERIFIED.has(protocol)) return true;
+  // The sum runs over the IPv4 header, too, and options that were filled in have left its checksum stale.
+  if ((packet.options as Options | null)?.changed === true) return false;
   const source = ipv4.source(view, NETWORK);
   const destination = ipv4.destination(view, NETWORK);
   if (protocol === ipv4.PROTOCOL_UDP)

@@ -30,9 +30,17 @@ const join = (name: string, options: string): string => (options === "" ? name :
 /** The order in which `iptables-save` prints tables. */
 const TABLE_ORDER: readonly TableName[] = ["mangle", "security", "raw", "filter", "nat"];
 
-/** The text of `iptables-save` (1.8.9, nft) without its comment lines. */
-export function formatTables(tables: readonly Table[], options: { readonly counters: boolean }): string {
-  const rank = (table: Table): number => TABLE_ORDER.indexOf(table.name);
+/** How `iptables-save` is to print. */
+export interface SaveOptions {
+  readonly counters: boolean;
+  /** `legacy` prints the table first that was named last; nft, without it, has an order of its own. */
+  readonly backend?: "nft" | "legacy";
+}
+
+/** The text of `iptables-save` (1.8.9) without its comment lines. */
+export function formatTables(tables: readonly Table[], options: SaveOptions): string {
+  const rank = (table: Table): number =>
+    options.backend === "legacy" ? -tables.indexOf(table) : TABLE_ORDER.indexOf(table.name);
   return [...tables]
     .sort((a, b) => rank(a) - rank(b))
     .map((table) => formatTable(table, options.counters))

@@ -13,6 +13,10 @@ export interface RulePlace {
   readonly chain: Chain;
   /** Every chain of the table so far. */
   readonly chains: ReadonlyMap<string, Chain>;
+  /** What is not modelled may stay, for rules are only to be printed. */
+  readonly lenient?: boolean;
+  /** The ipsets that there are; null where that is not known yet. */
+  readonly sets?: ReadonlyMap<string, unknown> | null;
 }
 
 export interface ParsedRule {
@@ -150,8 +154,12 @@ export class RuleParser {
     const kind = name === null ? undefined : MATCH_KINDS.get(name);
     if (kind === undefined || this.matches.some((match) => match.kind === kind)) return false;
     const token = this.seen.get("protocol")!.values[0]!;
-    this.matches.push({ kind, options: new Options(kind.name, kind.options, { ...token, text: kind.name }, "m") });
+    this.matches.push({ kind, options: this.optionsOf(kind, { ...token, text: kind.name }, "m") });
     return true;
+  }
+
+  private optionsOf(kind: MatchKind | TargetKind, token: Token, dash: "m" | "j"): Options {
+    return new Options(kind.name, kind.options, token, dash, this.place.lenient);
   }
 
   private missing(word: string): string {
@@ -212,7 +220,7 @@ export class RuleParser {
         token,
         UNMODELLED_MATCHES.has(token.text) ? `a modelled match; hopscope does not model ${token.text} yet` : "a match",
       );
-    this.matches.push({ kind, options: new Options(kind.name, kind.options, token, "m") });
+    this.matches.push({ kind, options: this.optionsOf(kind, token, "m") });
   }
 
   private readJump(token: Token, goto: boolean): void {
@@ -225,7 +233,7 @@ export class RuleParser {
     } else if (kind !== undefined) {
       if (kind.tables && !kind.tables.includes(this.place.table))
         throw unexpected(token, `${name} only in table ${kind.tables.join(" or ")}`);
-      this.target = { kind, options: new Options(name, kind.options, token, "j") };
+      this.target = { kind, options: this.optionsOf(kind, token, "j") };
     } else this.readChain(token, goto);
   }
 
@@ -258,7 +266,8 @@ export class RuleParser {
     source: { network: Network; not: boolean },
     destination: { network: Network; not: boolean },
   ): ParsedRule {
-    const scope = { table: this.place.table, protocol: this.protocol, notProtocol: this.notProtocol };
+    const { table, sets = null } = this.place;
+    const scope = { table, sets, protocol: this.protocol, notProtocol: this.notProtocol };
     const limits: HookLimit[] = [];
     const matches: Match[] = [];
     for (const { kind, options } of this.matches) {
@@ -300,7 +309,7 @@ export class RuleParser {
       notOut,
       protocol: this.protocol,
       notProtocol: this.notProtocol,
-      fragment: fragments !== undefined && !fragments.not,
+      fragment: fragments !== undefined,
       notFragment: fragments?.not ?? false,
     };
   }

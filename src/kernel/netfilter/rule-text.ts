@@ -9,15 +9,33 @@ export { formatRule, formatTables } from "./rule-format.ts";
 
 const COUNTERS = /^\[(\d+):(\d+)\]$/;
 const CHAIN_NAME = 28;
-const UNMODELLED = "-D --delete -R --replace -X --delete-chain -Z --zero -E --rename-chain -C --check".split(" ");
-const COMMANDS = ["-A", "--append", "-I", "--insert", "-N", "--new-chain", "-P", "--policy", "-F", "--flush"];
+const UNMODELLED = "-E --rename-chain -C --check -L --list -S --list-rules".split(" ");
+const COMMANDS: Readonly<Record<string, string>> = {
+  "--append": "-A",
+  "--insert": "-I",
+  "--delete": "-D",
+  "--replace": "-R",
+  "--new-chain": "-N",
+  "--delete-chain": "-X",
+  "--policy": "-P",
+  "--flush": "-F",
+  "--zero": "-Z",
+};
+const WORDS = Object.entries(COMMANDS).map(([long, short]) => `${short}, ${long}`);
+
+export interface RuleOptions {
+  /** What hopscope does not model is kept, for the rules are only to be printed. */
+  readonly lenient?: boolean;
+  /** The ipsets that rules may name; without, they may name any. */
+  readonly sets?: ReadonlyMap<string, unknown>;
+}
 
 /**
  * Reads what `iptables-restore` reads. A table that comes twice is as it stands the second time. Counters are kept, as
  * `iptables-restore --counters` does.
  * @throws {InputError} for the first thing that iptables would refuse or that hopscope does not model.
  */
-export function parseRules(text: string, file: string): Table[] {
+export function parseRules(text: string, file: string, options: RuleOptions = {}): Table[] {
   const tables = new Map<TableName, Table>();
   let open: TableText | null = null;
   const lines = text.split(/\r?\n/);
@@ -25,7 +43,7 @@ export function parseRules(text: string, file: string): Table[] {
     if (/^\s*(#|$)/.test(line)) continue;
     const tokens = tokenize(line, file, i + 1);
     const end = endOfLine(line, file, i + 1);
-    if (open === null) open = new TableText(readTableName(tokens, end), tables);
+    if (open === null) open = new TableText(readTableName(tokens, end), tables, options);
     else if (tokens[0]!.text === "COMMIT") {
       if (tokens.length > 1) throw unexpected(tokens[1]!, "nothing after COMMIT");
       const table: Table = open.finish();
@@ -57,6 +75,7 @@ class TableText {
   constructor(
     private readonly name: TableName,
     before: ReadonlyMap<TableName, Table>,
+    private readonly options: RuleOptions,
   ) {
     for (const [base, { policy }] of before.get(name)?.chains ?? []) if (policy !== null) this.addChain(base, policy);
   }
@@ -93,6 +112,8 @@ class TableText {
     const policy = tokens[1];
     if (policy === undefined) throw unexpected(end, "a policy (ACCEPT, DROP or -)");
     const chain = this.chains.get(name.text) ?? this.addChain(readChainName(name), this.isBase(name) ? "ACCEPT" : null);
+    // iptables-nft empties a chain that is declared again; iptables-legacy would refuse it.
+    if (chain.policy === null) this.rules.get(chain)!.length = 0;
     if (policy.text !== "-") this.setPolicy(chain, policy);
     const counters = tokens[2];
     if (counters === undefined) return;
@@ -107,26 +128,80 @@ class TableText {
     const command = tokens[0] ?? end;
     if (UNMODELLED.includes(command.text))
       throw unexpected(command, `a command that hopscope models; it does not model ${command.text} in rule text yet`);
-    if (!COMMANDS.includes(command.text))
-      throw unexpected(command, `a command (${COMMANDS.join(", ")}), a chain (":NAME") or COMMIT`);
-    if (command.text === "-N" || command.text === "--new-chain") this.create(tokens, end);
-    else if (command.text === "-F" || command.text === "--flush") this.flush(tokens);
-    else if (command.text === "-P" || command.text === "--policy")
-      this.setPolicy(this.readChain(tokens[1] ?? end), tokens[2] ?? end);
-    else this.readRule(tokens, end, counters);
+    const short = command.end ? "" : (COMMANDS[command.text] ?? command.text);
+    if (short === "-A" || short === "-I" || short === "-R") this.readRule(tokens, end, counters);
+    else if (short === "-N") this.create(tokens, end);
+    else if (short === "-P") this.setPolicy(this.readChain(tokens[1] ?? end), tokens[2] ?? end);
+    else if (short === "-F") this.flush(tokens);
+    else if (short === "-D") this.deleteRule(tokens, end);
+    else if (short === "-X") this.remove(tokens);
+    else if (short === "-Z") this.zero(tokens);
+    else throw unexpected(command, `a command (${WORDS.join(", ")}), a chain (":NAME") or COMMIT`);
   }
 
-  /** `-A CHAIN ...` or `-I CHAIN [number] ...` */
+  /** `-A CHAIN ...`, `-I CHAIN [number] ...` or `-R CHAIN number ...` */
   private readRule(tokens: readonly Token[], end: Token, counters: { packets: number; bytes: number }): void {
+    const command = COMMANDS[tokens[0]!.text] ?? tokens[0]!.text;
     const chain = this.readChain(tokens[1] ?? end);
-    const insert = tokens[0]!.text === "-I" || tokens[0]!.text === "--insert";
-    const numbered = insert && /^\d+$/.test(tokens[2]?.text ?? "");
+    const numbered = command === "-R" || (command === "-I" && /^\d+$/.test(tokens[2]?.text ?? ""));
     const rules = this.rules.get(chain)!;
-    let at = insert ? 0 : rules.length;
-    if (numbered) at = readInteger(tokens[2]!, 1, rules.length + 1, "a rule number") - 1;
-    const from = numbered ? 3 : 2;
-    const place = { table: this.name, chain, chains: this.chains };
-    rules.splice(at, 0, ...new RuleParser(tokens.slice(from), end, place).parse(counters));
+    let at = command === "-I" ? 0 : rules.length;
+    if (numbered) at = this.readNumber(tokens[2] ?? end, rules.length + (command === "-I" ? 1 : 0)) - 1;
+    rules.splice(at, command === "-R" ? 1 : 0, ...this.parse(chain, tokens.slice(numbered ? 3 : 2), end, counters));
+  }
+
+  private parse(
+    chain: Chain,
+    tokens: readonly Token[],
+    end: Token,
+    counters: { packets: number; bytes: number },
+  ): ParsedRule[] {
+    const place = { table: this.name, chain, chains: this.chains, ...this.options };
+    return new RuleParser(tokens, end, place).parse(counters);
+  }
+
+  private readNumber(token: Token, most: number): number {
+    if (most === 0) throw unexpected(token, "a chain with rules");
+    return readInteger(token, 1, most, "a rule number");
+  }
+
+  /** `-D CHAIN number`, or the first rule that says the same. */
+  private deleteRule(tokens: readonly Token[], end: Token): void {
+    const chain = this.readChain(tokens[1] ?? end);
+    const rules = this.rules.get(chain)!;
+    if (tokens.length === 3 && /^\d+$/.test(tokens[2]!.text)) {
+      rules.splice(this.readNumber(tokens[2]!, rules.length) - 1, 1);
+      return;
+    }
+    for (const { rule } of this.parse(chain, tokens.slice(2), end, { packets: 0, bytes: 0 })) {
+      const at = rules.findIndex((other) => other.rule.text === rule.text);
+      if (at < 0) throw unexpected(tokens[2] ?? end, "a rule of this chain");
+      rules.splice(at, 1);
+    }
+  }
+
+  /** `-X [CHAIN]`: of a chain that no rule leads to. */
+  private remove(tokens: readonly Token[]): void {
+    const named = tokens[1] === undefined ? null : this.readChain(tokens[1]);
+    for (const chain of [...this.rules.keys()]) {
+      if (chain.policy !== null || (named !== null && chain !== named)) continue;
+      for (const rules of this.rules.values())
+        for (const { rule } of rules)
+          if (rule.action.kind === "chain" && rule.action.chain === chain)
+            throw unexpected(tokens[1] ?? tokens[0]!, `a chain that no rule leads to, as one does to ${chain.name}`);
+      this.chains.delete(chain.name);
+      this.rules.delete(chain);
+    }
+  }
+
+  private zero(tokens: readonly Token[]): void {
+    for (const [chain, rules] of this.rules) {
+      if (tokens[1] !== undefined && chain !== this.readChain(tokens[1])) continue;
+      for (const counted of [chain, ...rules.map(({ rule }) => rule)]) {
+        counted.packets = 0;
+        counted.bytes = 0;
+      }
+    }
   }
 
   private create(tokens: readonly Token[], end: Token): void {

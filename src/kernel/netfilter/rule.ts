@@ -48,6 +48,10 @@ export interface RuleContext {
 export interface Match {
   /** As after `-m`. */
   readonly name: string;
+  /** What it keeps in `Namespace.ruleState` together with other rules, for as long as a loaded rule names it. */
+  readonly shares?: string;
+  /** Called when its table is loaded; `label` names the rule. */
+  attach?(net: Namespace, label: string): void;
   matches(packet: Packet, context: RuleContext): boolean;
   /** Its options as `iptables-save` prints them, without `-m name`. */
   print(): string;
@@ -85,7 +89,7 @@ export interface RuleHeader {
   /** 0 for any. */
   protocol: number;
   notProtocol: boolean;
-  /** `-f`: second and further fragments only. */
+  /** `-f`: second and further fragments only; with `notFragment` all others only. */
   fragment: boolean;
   notFragment: boolean;
 }

@@ -2,9 +2,11 @@ import { expect } from "vitest";
 import { Connection } from "../../../src/kernel/conntrack/connection.ts";
 import type { Namespace } from "../../../src/kernel/namespace.ts";
 import type { Hook, Match, Rule, RuleContext, TableName, Target } from "../../../src/kernel/netfilter/rule.ts";
-import { formatTables, parseRules } from "../../../src/kernel/netfilter/rule-text.ts";
+import { formatTables, parseRules, type RuleOptions } from "../../../src/kernel/netfilter/rule-text.ts";
 import type { Device } from "../../../src/link/device.ts";
+import type { Packet } from "../../../src/packet/packet.ts";
 import { Pool } from "../../../src/packet/pool.ts";
+import { Random } from "../../../src/sim/random.ts";
 import { parseIpv4 } from "../../../src/wire/address.ts";
 import { InputError } from "../../../src/wire/input-error.ts";
 
@@ -35,9 +37,9 @@ export function expectCanonical(rules: readonly (string | readonly [string, stri
 }
 
 /** The error of bad rule text. */
-export function refusalOf(text: string): InputError {
+export function refusalOf(text: string, options: RuleOptions = {}): InputError {
   try {
-    parseRules(text, "rules.v4");
+    parseRules(text, "rules.v4", options);
   } catch (error) {
     if (error instanceof InputError) return error;
     throw error;
@@ -63,7 +65,32 @@ export function targetOf(rule: string, place: Place = {}): Target {
 /** A namespace that does nothing, for what a match or target asks of it. */
 export function stubNamespace(members: object = {}): Namespace {
   const fabric = { trace: null, scheduler: { now: 0 } };
-  return { fabric, place: 0, sets: new Map(), deviceByIndex: () => null, ...members } as unknown as Namespace;
+  const state = { sets: new Map(), ruleState: new Map(), addresses: new Map(), random: new Random(1) };
+  return { fabric, place: 0, deviceByIndex: () => null, ...state, ...members } as unknown as Namespace;
+}
+
+/** Virtual seconds pass in {@link Attached}. */
+export interface Attached {
+  readonly context: RuleContext;
+  readonly scheduler: { now: number };
+  /** What each rule's first match says of a packet. */
+  ask(packet: Packet, seconds?: number): boolean[];
+}
+
+/** The first matches of rules that stand in one loaded table, with a clock of their own. */
+export function attached(rules: readonly string[], place: Place = {}, members: object = {}): Attached {
+  const scheduler = { now: 0 };
+  const context = contextOf("input", { fabric: { trace: null, scheduler }, ...members });
+  const matches = rules.map((rule) => matchOf(rule, place));
+  for (const [i, match] of matches.entries()) match.attach?.(context.net, `filter/INPUT/${i}`);
+  return {
+    context,
+    scheduler,
+    ask(packet, seconds = scheduler.now / 1e9) {
+      scheduler.now = seconds * 1e9;
+      return matches.map((match) => match.matches(packet, context));
+    },
+  };
 }
 
 export function contextOf(hook: Hook = "input", members: object = {}): RuleContext {

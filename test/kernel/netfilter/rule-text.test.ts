@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseRules } from "../../../src/kernel/netfilter/rule-text.ts";
+import { formatTables, parseRules } from "../../../src/kernel/netfilter/rule-text.ts";
 import { canonical, expectCanonical, refusal, refusalOf, reprint } from "./one-rule.ts";
 
 const DOCKER = `*filter
@@ -72,6 +72,39 @@ describe("parseRules and formatTables", () => {
       "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:foo - [0:0]\n" +
         "-A foo -p tcp\n-A foo -j ACCEPT\n-A foo -j DROP\n-A foo -j RETURN\nCOMMIT\n",
     );
+  });
+
+  it("delete, replace and zero", () => {
+    const text =
+      "*filter\n-N foo\n-N bar\n[1:2] -A foo -j DROP\n-A foo -p tcp --dport 80 -j ACCEPT\n-A foo -p udp\n-R foo 3 -p icmp\n" +
+      "-D foo -p tcp -j ACCEPT -m tcp --dport 80\n-A foo\n-D foo 3\n-X bar\n-Z foo\nCOMMIT\n";
+    expect(reprint(text, true)).toContain(":foo - [0:0]\n[0:0] -A foo -j DROP\n[0:0] -A foo -p icmp\nCOMMIT\n");
+    expect(reprint("*filter\n-N a\n-N b\n-X\n-A INPUT\nCOMMIT\n")).not.toContain(":a");
+  });
+
+  it("keep what is not modelled when rules are only to be printed", () => {
+    const text = "*raw\n-A OUTPUT -p tcp -j CT --helper ftp\nCOMMIT\n";
+    expect(refusalOf(text).expected).toMatch(/does not model this one yet$/);
+    const [table] = parseRules(text, "f", { lenient: true });
+    expect(table!.chains.get("OUTPUT")!.rules[0]!.text).toBe("-p tcp -j CT --helper ftp");
+  });
+
+  it("empty a chain that is declared again", () => {
+    const text = "*filter\n:a - [0:0]\n-A a -j DROP\n-A INPUT -j a\n:a - [0:0]\n-A a -j ACCEPT\nCOMMIT\n";
+    expect(reprint(text)).toContain(":a - [0:0]\n-A INPUT -j a\n-A a -j ACCEPT\nCOMMIT\n");
+  });
+
+  it("refuse sets that are not there where it is known which are", () => {
+    const text = "*filter\n-A INPUT -m set --match-set foo src -j SET --add-set foo src\nCOMMIT\n";
+    expect(() => parseRules(text, "f")).not.toThrow();
+    expect(() => parseRules(text, "f", { sets: new Map([["foo", 1]]) })).not.toThrow();
+    expect(refusalOf(text, { sets: new Map() }).expected).toBe("a set that exists");
+  });
+
+  it("print tables as iptables-legacy does on demand, the last one named first", () => {
+    const text = "*raw\nCOMMIT\n*nat\nCOMMIT\n*filter\nCOMMIT\n";
+    const printed = formatTables(parseRules(text, "f"), { counters: false, backend: "legacy" });
+    expect(printed.match(/^\*.*/gm)).toEqual(["*filter", "*nat", "*raw"]);
   });
 
   it("take a table that comes twice as it stands the second time", () => {
@@ -196,7 +229,7 @@ describe("bad rule text is refused", () => {
     ],
     ['-i ""', '4 "" | a device name (1 to 15 characters, a + at the end for any ending)'],
     ["-m nosuch", '4 "nosuch" | a match'],
-    ["-m recent --set", '4 "recent" | a modelled match; hopscope does not model recent yet'],
+    ["-m realm --realm 1", '4 "realm" | a modelled match; hopscope does not model realm yet'],
     ["-j NFQUEUE", '4 "NFQUEUE" | a modelled target; hopscope does not model NFQUEUE yet'],
     ["-p sctp --dport 80", '9 "--dport" | a modelled match; hopscope does not model sctp yet'],
     ["-j NOSUCH", '4 "NOSUCH" | a target or a chain of this table'],
@@ -268,10 +301,11 @@ describe("bad rule text is refused", () => {
     ["*filter\n-A\nCOMMIT\n", "2:3 the end of the line | a chain of this table"],
     ["*filter\n-I INPUT 2 -j ACCEPT\nCOMMIT\n", '2:10 "2" | a rule number (1-1)'],
     ["*filter\n-N a\n-N a\nCOMMIT\n", '3:4 "a" | a chain that does not exist yet'],
-    [
-      "*filter\n-D INPUT 1\nCOMMIT\n",
-      '2:1 "-D" | a command that hopscope models; it does not model -D in rule text yet',
-    ],
+    ["*filter\n-E a b\nCOMMIT\n", '2:1 "-E" | a command that hopscope models; it does not model -E in rule text yet'],
+    ["*filter\n-D INPUT 1\nCOMMIT\n", '2:10 "1" | a chain with rules'],
+    ["*filter\n-A INPUT\n-R INPUT 2 -j DROP\nCOMMIT\n", '3:10 "2" | a rule number (1-1)'],
+    ["*filter\n-A INPUT -j DROP\n-D INPUT -j ACCEPT\nCOMMIT\n", '3:10 "-j" | a rule of this chain'],
+    ["*filter\n-N a\n-A INPUT -j a\n-X a\nCOMMIT\n", '4:4 "a" | a chain that no rule leads to, as one does to a'],
     ["*filter\n-A INPUT -j late\n:late - [0:0]\nCOMMIT\n", '2:13 "late" | a target or a chain of this table'],
   ])("as a file: %j", (text, expected) => {
     const { place, found, expected: wanted } = refusalOf(text);

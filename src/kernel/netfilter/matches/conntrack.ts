@@ -134,6 +134,12 @@ function readStatus(token: Token): number {
 
 const formatStatus = (bits: number): string => STATUS.filter((_, bit) => bits & (1 << bit)).join(",") || "NONE";
 
+function readTracked(token: Token): number {
+  const protocol = readProtocol(token);
+  if (protocol === 0) throw unexpected(token, "one protocol");
+  return protocol;
+}
+
 function readConntrackNetwork(token: Token): Network {
   const network = readNetwork(token);
   if (prefixLength(network.mask) < 0) throw unexpected(token, "an address with a prefix length (0-32)");
@@ -176,7 +182,7 @@ export const conntrackKind: MatchKind = {
     options.needAny("at least one option");
     return new ConntrackMatch({
       states: read(options, "ctstate", (token) => readStates(token, CTSTATES)),
-      protocol: read(options, "ctproto", readProtocol),
+      protocol: read(options, "ctproto", readTracked),
       addresses: ADDRESSES.map((name) => read(options, name, readConntrackNetwork)),
       ports: PORTS.map((name) => read(options, name, readPortRange)),
       status: read(options, "ctstatus", readStatus),

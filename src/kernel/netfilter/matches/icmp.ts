@@ -56,7 +56,7 @@ const NAMES = new Map<string, Wanted>(
   }),
 );
 
-/** `icmp_match()` of ip_tables.c. */
+/** `icmp_match()` of xt_tcpudp.c. */
 class IcmpMatch implements Match {
   readonly name = "icmp";
 
@@ -71,7 +71,7 @@ class IcmpMatch implements Match {
     const view = packet.view;
     if ((ipv4.fragmentWord(view, NETWORK) & ipv4.OFFSET_MASK) !== 0) return false;
     const at = NETWORK + ipv4.headerLength(view, NETWORK);
-    if (packet.end - at < 4) {
+    if (packet.end - at < icmp.ICMP_HEADER) {
       context.hotdrop = true;
       return false;
     }

@@ -6,6 +6,7 @@ import type { MatchKind } from "../extension.ts";
 import type { Match, RuleContext } from "../rule.ts";
 import { type Token, unexpected } from "../tokenizer.ts";
 import { printOption } from "../value.ts";
+import { isLoopedBack } from "./pkttype.ts";
 
 /** `mac_mt()` of xt_mac.c: what did not come over Ethernet has no address, and does not match inverted either. */
 class MacMatch implements Match {
@@ -17,7 +18,7 @@ class MacMatch implements Match {
   ) {}
 
   matches(packet: Packet, context: RuleContext): boolean {
-    if (context.in === null || context.in instanceof Loopback) return false;
+    if (context.in === null || context.in instanceof Loopback || isLoopedBack(packet, context)) return false;
     const { view } = packet;
     const same =
       ethernet.sourceHigh(view, FRAME) === this.source.high && ethernet.sourceLow(view, FRAME) === this.source.low;

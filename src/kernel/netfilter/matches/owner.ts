@@ -1,15 +1,9 @@
 import type { Packet } from "../../../packet/packet.ts";
+import type { SocketOwner } from "../../socket-owner.ts";
 import type { MatchKind, Options } from "../extension.ts";
 import type { Match } from "../rule.ts";
 import { part, type Token, unexpected } from "../tokenizer.ts";
 import { printOption, readInteger } from "../value.ts";
-
-/** Who runs the program behind a socket (`sk->sk_socket->file->f_cred`). */
-export interface Owned {
-  /** Root where it says nothing. */
-  readonly uid?: number;
-  readonly gid?: number;
-}
 
 interface Range {
   readonly min: number;
@@ -32,10 +26,10 @@ class OwnerMatch implements Match {
   ) {}
 
   matches(packet: Packet): boolean {
-    const owner = packet.socket as Owned | null;
-    // A packet without a socket passes only what is inverted.
-    if (owner === null) return this.exists !== true && (this.user?.not ?? true) && (this.group?.not ?? true);
-    if (this.exists === false) return false;
+    const owner = packet.socket as SocketOwner | null;
+    if ((owner !== null) !== (this.exists ?? owner !== null)) return false;
+    // Where no user is behind a packet, only what is inverted passes.
+    if (owner === null || owner.kernel === true) return (this.user?.not ?? true) && (this.group?.not ?? true);
     return covers(this.user, owner.uid ?? 0) && covers(this.group, owner.gid ?? 0);
   }
 

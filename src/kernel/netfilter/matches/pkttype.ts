@@ -1,6 +1,9 @@
-import type { Packet, PacketType } from "../../../packet/packet.ts";
+import { Loopback } from "../../../link/loopback.ts";
+import { NETWORK, type Packet, type PacketType } from "../../../packet/packet.ts";
+import * as ipv4 from "../../../wire/ipv4.ts";
+import type { Route } from "../../fib.ts";
 import type { MatchKind } from "../extension.ts";
-import type { Match } from "../rule.ts";
+import type { Match, RuleContext } from "../rule.ts";
 import { unexpected } from "../tokenizer.ts";
 import { printOption } from "../value.ts";
 
@@ -16,6 +19,13 @@ const TYPES: readonly (readonly [word: string, type: PacketType])[] = [
   ["host", "host"],
 ];
 
+/** `PACKET_LOOPBACK`: our own copy of a broadcast that we sent. */
+export function isLoopedBack(packet: Packet, { in: device, net }: RuleContext): boolean {
+  const route = packet.route as Route | null;
+  if (device === null || device instanceof Loopback || route === null || route.type !== "broadcast") return false;
+  return packet.type === "host" && net.addresses.has(ipv4.source(packet.view, NETWORK));
+}
+
 /** `pkttype_mt()` of xt_pkttype.c. */
 class PkttypeMatch implements Match {
   readonly name = "pkttype";
@@ -25,8 +35,9 @@ class PkttypeMatch implements Match {
     private readonly not: boolean,
   ) {}
 
-  matches(packet: Packet): boolean {
-    return (packet.type === this.type) !== this.not;
+  matches(packet: Packet, context: RuleContext): boolean {
+    const type = isLoopedBack(packet, context) ? "broadcast" : packet.type;
+    return (type === this.type) !== this.not;
   }
 
   print(): string {

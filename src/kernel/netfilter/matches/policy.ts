@@ -1,5 +1,5 @@
 import { formatIpv4 } from "../../../wire/address.ts";
-import type { Given, MatchKind, Options, OptionSpec } from "../extension.ts";
+import type { Given, MatchKind, OptionSpec, Options } from "../extension.ts";
 import { formatProtocol, readProtocol } from "../protocol-name.ts";
 import type { Match } from "../rule.ts";
 import { type Token, unexpected } from "../tokenizer.ts";
@@ -98,10 +98,7 @@ export const policyKind: MatchKind = {
     if (dir.text !== "in" && dir.text !== "out") throw unexpected(dir, "in or out");
     const policy = options.value("pol");
     if (policy !== null && policy.text !== "none" && policy.text !== "ipsec") throw unexpected(policy, "none or ipsec");
-    options.limit(
-      dir.text === "in" ? ["prerouting", "input", "forward"] : ["forward", "output", "postrouting"],
-      dir,
-    );
+    options.limit(dir.text === "in" ? ["prerouting", "input", "forward"] : ["forward", "output", "postrouting"], dir);
     const head = `--dir ${dir.text} --pol ${policy?.text ?? "ipsec"}`;
     if (policy?.text === "none") return new PolicyMatch(true, head);
     const strict = options.has("strict");

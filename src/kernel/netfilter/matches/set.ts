@@ -1,31 +1,25 @@
 import type { Packet } from "../../../packet/packet.ts";
 import type { MatchKind } from "../extension.ts";
 import type { Match, RuleContext } from "../rule.ts";
-import { splitList, unexpected } from "../tokenizer.ts";
+import { readDirections, type SetDirections } from "../set-directions.ts";
 import { printOption } from "../value.ts";
 
 /** `set_match_v4()` of xt_set.c; a set that does not exist matches nothing. */
 class SetMatch implements Match {
   readonly name = "set";
-  /** Bit i is set where dimension i is a source. */
-  private readonly sources: number;
 
   constructor(
-    private readonly set: string,
-    private readonly directions: readonly string[],
+    private readonly set: SetDirections,
     private readonly not: boolean,
-  ) {
-    this.sources = directions.reduce((bits, direction, i) => (direction === "src" ? bits | (1 << i) : bits), 0);
-  }
+  ) {}
 
   matches(packet: Packet, context: RuleContext): boolean {
-    const set = context.net.sets.get(this.set);
-    const found = set !== undefined && this.directions.length >= set.dimensions && set.test(packet, this.sources);
+    const found = this.set.find(context.net)?.test(packet, this.set.sources) ?? false;
     return found !== this.not;
   }
 
   print(): string {
-    return printOption("match-set", `${this.set} ${this.directions.join(",")}`, this.not);
+    return printOption("match-set", this.set.text, this.not);
   }
 }
 
@@ -40,17 +34,8 @@ export const setKind: MatchKind = {
     ...UNMODELLED.map((name) => ({ name, values: 0 as const, unmodelled: true })),
     ...COUNTERS.map((name) => ({ name, unmodelled: true })),
   ],
-  parse(options) {
+  parse(options, scope) {
     const given = options.need("match-set");
-    const [set, list] = given.values as [(typeof given.values)[0], (typeof given.values)[0]];
-    const items = splitList(list);
-    for (const [i, item] of items.entries())
-      if ((item.text !== "src" && item.text !== "dst") || i >= 6)
-        throw unexpected(item, "src or dst, at most six, parted by commas");
-    return new SetMatch(
-      set.text,
-      items.map((item) => item.text),
-      given.not,
-    );
+    return new SetMatch(readDirections(given, scope), given.not);
   },
 };

@@ -9,11 +9,15 @@ import { printOption, readInteger } from "../value.ts";
 
 const FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"];
 const ALL = 0x3f;
+/** Behind the byte of flags. */
+const FLAGS_END = 14;
 const SYN_MASK = tcp.FIN | tcp.SYN | tcp.RST | tcp.ACK;
 
 /** A port range that a rule wants or does not want. */
 export interface PortTest extends PortRange {
   readonly not: boolean;
+  /** It names all ports, and so nothing is compared, not even inverted. */
+  readonly any: boolean;
 }
 
 interface FlagTest {
@@ -28,34 +32,42 @@ interface OptionTest {
   readonly not: boolean;
 }
 
-/** `tcp_mt()` of xt_tcpudp.c. */
+/**
+ * iptables-nft makes loads of the transport header from ports and flags: whatever stands at their offset is compared,
+ * in later fragments too, and where the packet ends before it the rule does not match, inverted or not. With no option
+ * at all, or with `--tcp-option`, it is `tcp_mt()` of xt_tcpudp.c, which drops what is cut short.
+ */
 class TcpMatch implements Match {
   readonly name = "tcp";
+  private readonly strict: boolean;
 
   constructor(
     private readonly source: PortTest,
     private readonly destination: PortTest,
     private readonly flags: FlagTest,
     private readonly option: OptionTest,
-  ) {}
+  ) {
+    this.strict = option.kind !== 0 || (isSilent(source) && isSilent(destination) && flags.mask === 0 && !flags.not);
+  }
 
   matches(packet: Packet, context: RuleContext): boolean {
-    const view = packet.view;
-    const offset = ipv4.fragmentWord(view, NETWORK) & ipv4.OFFSET_MASK;
-    if (offset !== 0) {
-      // RFC 1858: a fragment that would overwrite the flags.
-      if (offset === 1) context.hotdrop = true;
-      return false;
-    }
+    const { view } = packet;
     const at = NETWORK + ipv4.headerLength(view, NETWORK);
-    if (packet.end - at < tcp.TCP_HEADER) {
-      context.hotdrop = true;
-      return false;
+    if (this.strict) {
+      const offset = ipv4.fragmentWord(view, NETWORK) & ipv4.OFFSET_MASK;
+      // RFC 1858: a fragment that would overwrite the flags.
+      context.hotdrop = offset === 1 || (offset === 0 && packet.end - at < tcp.TCP_HEADER);
+      if (offset !== 0 || context.hotdrop) return false;
     }
-    if (!covers(this.source, tcp.sourcePort(view, at))) return false;
-    if (!covers(this.destination, tcp.destinationPort(view, at))) return false;
-    if (((tcp.flags(view, at) & this.flags.mask) === this.flags.set) === this.flags.not) return false;
+    if (!this.source.any && !loads(packet, at, this.source)) return false;
+    if (!this.destination.any && !loads(packet, at + 2, this.destination)) return false;
+    if ((this.flags.mask !== 0 || this.flags.not) && !this.matchesFlags(packet, at)) return false;
     return this.option.kind === 0 || this.matchesOption(packet, at, context);
+  }
+
+  private matchesFlags(packet: Packet, at: number): boolean {
+    if (packet.end < at + FLAGS_END) return false;
+    return ((tcp.flags(packet.view, at) & this.flags.mask) === this.flags.set) !== this.flags.not;
   }
 
   /** `tcp_find_option()`. */
@@ -83,18 +95,27 @@ class TcpMatch implements Match {
   }
 }
 
-export const covers = (test: PortTest, port: number): boolean => (port >= test.min && port <= test.max) !== test.not;
+/** iptables-nft makes nothing of all ports, but inverted they still keep it from asking for the whole header. */
+export const isSilent = (test: PortTest): boolean => test.any && !test.not;
+
+/** The port at `at` passes; false where the packet ends before it. */
+export function loads(packet: Packet, at: number, test: PortTest): boolean {
+  if (packet.end < at + 2) return false;
+  const port = packet.view.getUint16(at);
+  return (port >= test.min && port <= test.max) !== test.not;
+}
 
 /** A test that all ports pass is not printed. */
 export function printPorts(name: string, test: PortTest): string[] {
-  if (test.min === 0 && test.max === 0xffff && !test.not) return [];
+  if (isSilent(test)) return [];
   return [printOption(name, formatPortRange(test.min, test.max), test.not)];
 }
 
 export function readPorts(options: Options, name: string): PortTest {
   const given = options.get(name);
-  if (given === null) return { min: 0, max: 0xffff, not: false };
-  return { ...readPortRange(given.values[0]!), not: given.not };
+  if (given === null) return { min: 0, max: 0xffff, not: false, any: true };
+  const { min, max } = readPortRange(given.values[0]!);
+  return { min, max, not: given.not, any: min === 0 && max === 0xffff };
 }
 
 function readFlags(token: Token): number {

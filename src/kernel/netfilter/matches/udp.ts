@@ -3,9 +3,9 @@ import * as ipv4 from "../../../wire/ipv4.ts";
 import * as udp from "../../../wire/udp.ts";
 import type { MatchKind } from "../extension.ts";
 import type { Match, RuleContext } from "../rule.ts";
-import { covers, type PortTest, printPorts, readPorts } from "./tcp.ts";
+import { isSilent, loads, type PortTest, printPorts, readPorts } from "./tcp.ts";
 
-/** `udp_mt()` of xt_tcpudp.c. */
+/** As the match tcp: loads of ports, or without any `udp_mt()` of xt_tcpudp.c, which drops what is cut short. */
 class UdpMatch implements Match {
   readonly name = "udp";
 
@@ -15,14 +15,17 @@ class UdpMatch implements Match {
   ) {}
 
   matches(packet: Packet, context: RuleContext): boolean {
-    const view = packet.view;
-    if ((ipv4.fragmentWord(view, NETWORK) & ipv4.OFFSET_MASK) !== 0) return false;
+    const { view } = packet;
     const at = NETWORK + ipv4.headerLength(view, NETWORK);
-    if (packet.end - at < udp.UDP_HEADER) {
-      context.hotdrop = true;
-      return false;
+    if (isSilent(this.source) && isSilent(this.destination)) {
+      if ((ipv4.fragmentWord(view, NETWORK) & ipv4.OFFSET_MASK) !== 0) return false;
+      context.hotdrop = packet.end - at < udp.UDP_HEADER;
+      return !context.hotdrop;
     }
-    return covers(this.source, udp.sourcePort(view, at)) && covers(this.destination, udp.destinationPort(view, at));
+    return (
+      (this.source.any || loads(packet, at, this.source)) &&
+      (this.destination.any || loads(packet, at + 2, this.destination))
+    );
   }
 
   print(): string {

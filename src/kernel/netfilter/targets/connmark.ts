@@ -1,14 +1,19 @@
 import type { Packet } from "../../../packet/packet.ts";
 import type { Connection } from "../../conntrack/connection.ts";
-import type { TargetKind } from "../extension.ts";
+import type { Options, TargetKind } from "../extension.ts";
 import type { RuleContext, Target, TargetVerdict } from "../rule.ts";
-import { hex, readMask } from "../value.ts";
+import { hex, readInteger, readMask } from "../value.ts";
 import { traceChange } from "./change.ts";
 import { markOptions, readMarkChange } from "./mark.ts";
 
 type Mode = "set" | "save" | "restore";
 
-/** `connmark_tg()` of xt_connmark.c. */
+/** Bits to the left; below 0 to the right. */
+function shift(mark: number, bits: number): number {
+  return bits < 0 ? mark >>> -bits : mark << bits;
+}
+
+/** `connmark_tg_v2()` of xt_connmark.c. */
 class ConnmarkTarget implements Target {
   readonly name = "CONNMARK";
 
@@ -18,6 +23,7 @@ class ConnmarkTarget implements Target {
     private readonly value: number,
     private readonly connectionMask: number,
     private readonly packetMask: number,
+    private readonly shift: number,
   ) {}
 
   apply(packet: Packet, context: RuleContext): TargetVerdict {
@@ -25,12 +31,15 @@ class ConnmarkTarget implements Target {
     if (connection === null) return "CONTINUE";
     if (this.mode === "restore") {
       const before = packet.mark;
-      packet.mark = (before & ~this.packetMask) ^ (connection.mark & this.connectionMask);
+      packet.mark = ((before & ~this.packetMask) ^ shift(connection.mark & this.connectionMask, this.shift)) | 0;
       traceChange(packet, context, "mark", before, packet.mark);
     } else {
       const before = connection.mark;
-      const flip = this.mode === "set" ? this.value : packet.mark & this.packetMask;
-      connection.mark = (before & ~this.connectionMask) ^ flip;
+      const kept = before & ~this.connectionMask;
+      connection.mark =
+        (this.mode === "set"
+          ? shift(kept ^ this.value, this.shift)
+          : kept ^ shift(packet.mark & this.packetMask, this.shift)) | 0;
       if (connection.mark !== before) connection.news.mark = true;
       traceChange(packet, context, "connmark", before, connection.mark);
     }
@@ -38,9 +47,20 @@ class ConnmarkTarget implements Target {
   }
 
   print(): string {
-    if (this.mode === "set") return `--set-xmark ${hex(this.value)}/${hex(this.connectionMask)}`;
-    return `--${this.mode}-mark --nfmask ${hex(this.packetMask)} --ctmask ${hex(this.connectionMask)}`;
+    const words =
+      this.mode === "set"
+        ? `--set-xmark ${hex(this.value)}/${hex(this.connectionMask)}`
+        : `--${this.mode}-mark --nfmask ${hex(this.packetMask)} --ctmask ${hex(this.connectionMask)}`;
+    if (this.shift === 0) return words;
+    return `${words} --${this.shift < 0 ? "right" : "left"}-shift-mark ${Math.abs(this.shift)}`;
   }
+}
+
+function readShift(options: Options): number {
+  const left = options.value("left-shift-mark");
+  if (left !== null) return readInteger(left, 0, 31, "a number of bits");
+  const right = options.value("right-shift-mark");
+  return right === null ? 0 : -readInteger(right, 0, 31, "a number of bits") | 0;
 }
 
 export const connmarkKind: TargetKind = {
@@ -52,14 +72,20 @@ export const connmarkKind: TargetKind = {
     { name: "mask", excludes: ["nfmask", "ctmask"] },
     { name: "nfmask" },
     { name: "ctmask" },
-    { name: "left-shift-mark", unmodelled: true },
-    { name: "right-shift-mark", unmodelled: true },
+    { name: "left-shift-mark", excludes: ["right-shift-mark"] },
+    { name: "right-shift-mark" },
   ],
   parse(options) {
     const change = readMarkChange(options);
     const mask = options.value("mask");
     if (change !== null)
-      return new ConnmarkTarget("set", change.value, mask === null ? change.mask : readMask(mask), 0);
+      return new ConnmarkTarget(
+        "set",
+        change.value,
+        mask === null ? change.mask : readMask(mask),
+        0,
+        readShift(options),
+      );
     const mode: Mode = options.has("save-mark") ? "save" : "restore";
     if (mode === "restore" && !options.has("restore-mark"))
       throw options.lacks("--set-mark, --save-mark, --restore-mark or another change of the mark");
@@ -70,6 +96,7 @@ export const connmarkKind: TargetKind = {
       0,
       connectionMask === null ? -1 : readMask(connectionMask),
       packetMask === null ? -1 : readMask(packetMask),
+      readShift(options),
     );
   },
 };

@@ -5,15 +5,20 @@ import { connmarkKind } from "./connmark.ts";
 import { ctKind, notrackKind } from "./ct.ts";
 import { dnatKind } from "./dnat.ts";
 import { dscpKind } from "./dscp.ts";
+import { ecnKind } from "./ecn.ts";
 import { logKind } from "./log.ts";
 import { markKind } from "./mark.ts";
 import { masqueradeKind } from "./masquerade.ts";
 import { netmapKind } from "./netmap.ts";
+import { nflogKind } from "./nflog.ts";
 import { redirectKind } from "./redirect.ts";
 import { rejectKind } from "./reject.ts";
+import { setTargetKind } from "./set.ts";
 import { snatKind } from "./snat.ts";
 import { tcpmssKind } from "./tcpmss.ts";
+import { teeKind } from "./tee.ts";
 import { tosKind } from "./tos.ts";
+import { tproxyKind } from "./tproxy.ts";
 import { traceKind } from "./trace.ts";
 import { ttlKind } from "./ttl.ts";
 
@@ -24,16 +29,21 @@ const KINDS: readonly TargetKind[] = [
   ctKind,
   dnatKind,
   dscpKind,
+  ecnKind,
   logKind,
   markKind,
   masqueradeKind,
   netmapKind,
+  nflogKind,
   notrackKind,
   redirectKind,
   rejectKind,
+  setTargetKind,
   snatKind,
   tcpmssKind,
+  teeKind,
   tosKind,
+  tproxyKind,
   traceKind,
   ttlKind,
 ];
@@ -43,8 +53,5 @@ export const TARGET_KINDS: ReadonlyMap<string, TargetKind> = new Map(KINDS.map((
 
 /** What iptables knows and hopscope does not model yet. */
 export const UNMODELLED_TARGETS: ReadonlySet<string> = new Set(
-  (
-    "AUDIT CLUSTERIP CONNSECMARK ECN HMARK IDLETIMER LED NFLOG NFQUEUE QUEUE RATEEST SECMARK SET SYNPROXY " +
-    "TCPOPTSTRIP TEE TPROXY ULOG"
-  ).split(" "),
+  "AUDIT CLUSTERIP CONNSECMARK HMARK IDLETIMER LED NFQUEUE QUEUE RATEEST SECMARK SYNPROXY TCPOPTSTRIP ULOG".split(" "),
 );

@@ -11,6 +11,7 @@ describe("the target CONNMARK", () => {
         ["-j CONNMARK --set-mark 0xf0/0x0f", "-j CONNMARK --set-xmark 0xf0/0xff"],
         ["-j CONNMARK --set-mark 1 --mask 0xf0", "-j CONNMARK --set-xmark 0x1/0xf0"],
         ["-j CONNMARK --and-mark 0x10", "-j CONNMARK --set-xmark 0x0/0xffffffef"],
+        "-j CONNMARK --set-xmark 0x1/0x2 --right-shift-mark 2",
         ["-j CONNMARK --save-mark", "-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff"],
         ["-j CONNMARK --save-mark --mask 0xf0", "-j CONNMARK --save-mark --nfmask 0xf0 --ctmask 0xf0"],
         ["-j CONNMARK --restore-mark --nfmask 0xf0", "-j CONNMARK --restore-mark --nfmask 0xf0 --ctmask 0xffffffff"],
@@ -29,6 +30,10 @@ describe("the target CONNMARK", () => {
     ["--restore-mark", 0x34, 0x34],
     ["--restore-mark --mask 0xf0", 0x32, 0x34],
     ["--restore-mark --nfmask 0xff --ctmask 0x0f", 0x04, 0x34],
+    ["--set-mark 0x5 --left-shift-mark 4", 0x12, 0x50],
+    ["--set-xmark 0x1/0xf0 --right-shift-mark 2", 0x12, 0x01],
+    ["--save-mark --mask 0xff --left-shift-mark 30", 0x12, -0x80000000],
+    ["--restore-mark --nfmask 0xff --right-shift-mark 2", 0x0d, 0x34],
   ])("makes of packet mark 0x12 and connection mark 0x34 by %s", (options, packetMark, connectionMark) => {
     const packet = udpPacket(pool);
     const connection = flow();
@@ -46,12 +51,12 @@ describe("the target CONNMARK", () => {
     expect(packet.mark).toBe(0x12);
   });
 
-  it("refuses what iptables refuses and what is not modelled", () => {
+  it("refuses what iptables refuses", () => {
     expect(refusal("-j CONNMARK --nfmask 1")).toMatch(/^4 "CONNMARK" \| -j CONNMARK with --set-mark, --save-mark/);
     expect(refusal("-j CONNMARK --save-mark --restore-mark")).toBe(
       '25 "--restore-mark" | no --restore-mark beside --save-mark',
     );
     expect(refusal("-j CONNMARK --restore-mark --mask 1 --nfmask 1")).toBe('37 "--nfmask" | no --nfmask beside --mask');
-    expect(refusal("-j CONNMARK --set-mark 1 --left-shift-mark 2")).toMatch(/it does not model this one yet$/);
+    expect(refusal("-j CONNMARK --restore-mark --right-shift-mark 32")).toBe('47 "32" | a number of bits (0-31)');
   });
 });

@@ -1,0 +1,49 @@
+import { runLab } from "../../scenario/lab.ts";
+import type { LabCase, LabResult } from "../../scenario/lab-case.ts";
+import { type Canonical, canonical } from "./canonical.ts";
+import { type Comparison, compare } from "./difference.ts";
+import type { Kernel } from "./kernel.ts";
+
+/** A case held against the kernel. */
+export interface Verification extends Comparison {
+  /** The kernel gave two answers, so that the case decides nothing. */
+  readonly unsteady: boolean;
+  readonly frames: number;
+  readonly hits: number;
+  readonly flows: number;
+}
+
+/**
+ * Runs a case on both. A difference counts when the kernel answers twice alike; the second time it also tells what its
+ * taps were shown, by which the known differences are recognised.
+ * @throws {KernelError} when the kernel refuses the case.
+ */
+export async function verifyLab(lab: LabCase, kernel: Kernel): Promise<Verification> {
+  const ours = canonical(runLab(lab), lab);
+  const result = await kernel.run(lab);
+  const theirs = canonical(result, lab);
+  let comparison = compare(theirs, ours);
+  let unsteady = false;
+  if (comparison.difference !== null) {
+    const again = canonical(await kernel.run(lab, true), lab);
+    comparison = compare(again, ours);
+    unsteady = comparison.difference !== null && compare(again, theirs).difference !== null;
+  }
+  return { ...comparison, unsteady, ...totals(result) };
+}
+
+/** A recorded answer of the kernel against a fresh one of hopscope. */
+export function compareWithRecording(recording: Canonical, lab: LabCase): Comparison {
+  return compare(recording, canonical(runLab(lab), lab));
+}
+
+/** What was compared. */
+export function totals(result: LabResult): { frames: number; hits: number; flows: number } {
+  let [frames, hits, flows] = [0, 0, 0];
+  for (const step of result.steps) {
+    frames += step.frames.length;
+    hits += step.trace.filter(({ type }) => type === "rule").length;
+    flows += step.ct_events.filter(({ ev }) => ev === "NEW").length;
+  }
+  return { frames, hits, flows };
+}
