@@ -225,7 +225,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   /** `inet_addr_type()`: what this address is to us; with a device, to that device alone. */
   addressType(address: number, device: Device | null): AddressType {
-    if (address >>> 24 === 0 || address === -1) return "BROADCAST";
+    if (address === 0 || address === -1) return "BROADCAST";
     if (address >>> 28 === 14) return "MULTICAST";
     const route = this.fib.lookupLocal(address);
     if (route === null || (device !== null && route.device?.device !== device)) return "UNICAST";

@@ -110,7 +110,7 @@ export class Sysctls {
   private readonly values: Record<NetKey, number> = { ...NET_DEFAULTS };
   private readonly conf = new Map<string, Conf>([
     ["all", { ...CONF_DEFAULTS }],
-    ["default", { ...CONF_DEFAULTS }],
+    ["default", { ...CONF_DEFAULTS, accept_source_route: 1 }],
   ]);
   /** The first and last port of `ip_local_port_range`. */
   localPorts: readonly [number, number] = [32_768, 60_999];

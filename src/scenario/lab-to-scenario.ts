@@ -95,6 +95,25 @@ class Converter {
     this.pause = 0;
   }
 
+  /** A socket that hears before it speaks is a server, and hopscope's echoes. */
+  private isServer(id: string | undefined): boolean {
+    const uses = (this.lab.steps ?? []).filter(
+      (step) => step.id === id && ["recv", "send", "connect"].includes(step.op),
+    );
+    return uses[0]?.op === "recv" && uses.some(({ op }) => op === "send");
+  }
+
+  private open(step: LabStep, i: number): void {
+    const [address, port] = step.bind ?? ["", 0];
+    if (port !== 0 && this.isServer(step.id)) {
+      this.lost.push(`steps.${i}: what ${step.id} sends; instead it echoes what it hears`);
+      const run = `udp-echo-server ${address === "0.0.0.0" ? "" : `-b ${address} `}${port}`;
+      this.add({ in: step.ns!, name: step.id!, run });
+    } else this.sockets.set(step.id ?? "", step);
+    const speaks = (this.lab.steps ?? []).some(({ op, id }) => id === step.id && op === "send");
+    if (!speaks) this.lost.push(`steps.${i}: ${step.id ?? "a socket"}, which only listens`);
+  }
+
   private step(step: LabStep, i: number): void {
     const { op, ns = "" } = step;
     if (op === "frame") {
@@ -107,8 +126,9 @@ class Converter {
           ...(step.count === undefined ? {} : { count: step.count }),
         });
     } else if (op === "raw") this.raw(step, i);
-    else if (op === "udp") this.sockets.set(step.id ?? "", step);
+    else if (op === "udp") this.open(step, i);
     else if (op === "connect") this.sockets.set(step.id!, { ...this.sockets.get(step.id!)!, to: step.to! });
+    else if (op === "send" && this.isServer(step.id)) return;
     else if (op === "send") this.send(step, i);
     else if (op === "sysctl") this.add({ in: ns, sysctls: { [step.key!]: step.value! } });
     else if (op === "rules") this.add({ in: ns, rules: step.text! });

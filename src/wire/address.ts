@@ -68,9 +68,9 @@ export function isLoopback(address: Ipv4): boolean {
   return address >>> 24 === 127;
 }
 
-/** 0.0.0.0/8, `ipv4_is_zeronet()`. */
+/** 0.0.0.0 alone, `ipv4_is_zeronet()`: Linux takes the rest of 0/8 for ordinary addresses. */
 export function isZeronet(address: Ipv4): boolean {
-  return address >>> 24 === 0;
+  return address === 0;
 }
 
 /** A MAC address: `high` holds the first two bytes, `low` the last four as a signed integer. */

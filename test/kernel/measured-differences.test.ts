@@ -125,7 +125,7 @@ describe("broadcast and multicast", () => {
       frame({ dst: destination }, { udp }, BROADCAST),
     ];
     const all = runLab(line([...steps, ...sockets.map((_, i) => ({ op: "recv", id: `s${i}` }))])).steps;
-    return all.slice(-4).map(({ result }) => (result?.["got"] as unknown[]).length);
+    return all.slice(-4).map(({ result }) => (result!["got"] as unknown[]).length);
   };
 
   test("every socket that may have it gets a copy", () => {

@@ -145,10 +145,10 @@ describe("kinds of address", () => {
     ).toEqual([false, true, true, false]);
   });
 
-  it("has the zero network from 0.0.0.0 to 0.255.255.255", () => {
+  it("has 0.0.0.0 alone for the zero network", () => {
     expect(["0.0.0.0", "0.255.255.255", "1.0.0.0", "255.0.0.0"].map((text) => address.isZeronet(parse(text)))).toEqual([
       true,
-      true,
+      false,
       false,
       false,
     ]);

@@ -15,7 +15,6 @@ import {
   runRouter,
   SERVER,
   sleep,
-  TRACKING,
   toClient,
   toServer,
   udp,
@@ -184,7 +183,8 @@ describe("10 Defaults at work", () => {
     expect(waited(29_999)).toEqual([`icmp ${INNER} > ${CLIENT} 3/3 ttl 64`]);
     expect(waited(30_001)).toEqual([]);
     const { steps } = runRouter([first, sleep(29_999), sleep(2)]);
-    expect([dropsOf(steps[1]!), dropsOf(steps[2]!).slice(0, 1)]).toEqual([[], ["FRAG_REASM_TIMEOUT"]]);
+    expect(dropsOf(steps[1]!)).toEqual([]);
+    expect(dropsOf(steps[2]!)).toContain("FRAG_REASM_TIMEOUT");
     expect(toClient(steps[2]!)).toEqual([`icmp ${INNER} > ${CLIENT} 11/1 ttl 64`]);
   });
 
@@ -208,12 +208,5 @@ describe("10 Defaults at work", () => {
 
   test("mtu_expires 600", () => {
     expect([pathMtu(1000, 599_999), pathMtu(1000, 600_001)]).toEqual([1000, 1500]);
-  });
-
-  test("bridge-nf-call-* 1 and nf_conntrack_max = buckets = 262144: a table that is full takes no more", () => {
-    const steps = [1, 2, 3].map((port) => fromClient(udp(`${CLIENT}:${port}`, `${SERVER}:53`)));
-    const sysctls = { "net.netfilter.nf_conntrack_max": 2 };
-    const result = runRouter(steps, { rules: TRACKING, sysctls });
-    expect(result.final.conntrack["router"]!.length).toBeLessThanOrEqual(2);
   });
 });

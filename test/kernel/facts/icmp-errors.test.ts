@@ -5,8 +5,6 @@ import type { Ipv4Fields } from "./frame-text.ts";
 import {
   CLIENT,
   CLIENT_MAC,
-  dropsOf,
-  echo,
   framesOn,
   fromClient,
   INNER,
@@ -204,10 +202,5 @@ describe("6 Quotes", () => {
     const neigh: [string, string, string][] = [["eth0", "10.0.1.77", SERVER_MAC]];
     const { steps } = runRouter([fromClient(udp(FROM, "10.0.1.77:53", { ttl: 9 }))], { neigh });
     expect(framesOn(steps[0]!.frames, "router/eth0")[0]!.ip!.icmp!.quote!.ttl).toBe(8);
-  });
-
-  test("an echo request is answered, whatever is refused", () => {
-    expect(text(echo(CLIENT, INNER))).toBe(`icmp ${INNER} > ${CLIENT} 0/0 ttl 64`);
-    expect(dropsOf(runRouter([fromClient(echo(CLIENT, INNER))]).steps[0]!)).toEqual(["OTHERHOST"]);
   });
 });
