@@ -1,98 +1,78 @@
 import fc from "fast-check";
 import type { LabCase, LabNamespace, LabStep } from "../../src/scenario/lab-case.ts";
+import { ruleFile, SETS } from "./random-rules.ts";
+import { CONTAINERS, pause, SOCKET, type Stimulus, stimulus, unplugging } from "./random-stimuli.ts";
 
-/** Small Docker-shaped networks with rules and traffic of every kind that hopscope sends, for properties. */
+/** Small Docker-shaped networks with rules and traffic of every kind that hopscope sends. */
 
 interface Shape {
+  /** Containers on each bridge. */
   readonly bridges: readonly number[];
-  readonly rules: readonly string[];
-  readonly nat: readonly string[];
-  readonly policy: "ACCEPT" | "DROP";
-  readonly call: number;
+  readonly rules: string;
+  /** Of the machine outside, so that two namespaces track. */
+  readonly outside: string;
+  readonly sysctls: Readonly<Record<string, number>>;
   readonly mtu: number;
   readonly hairpin: boolean;
   readonly isolated: boolean;
-  readonly forward: number;
-  readonly rpFilter: number;
+  readonly second: boolean;
+  readonly marked: boolean;
+  readonly families: readonly string[];
 }
 
-const address = fc.constantFrom(
-  "172.17.0.1",
-  "172.17.0.2",
-  "172.17.0.3",
-  "172.18.0.2",
-  "172.18.0.1",
-  "192.168.1.10",
-  "192.168.1.1",
-  "198.51.100.7",
-  "172.17.0.99",
-  "255.255.255.255",
-  "172.17.255.255",
-  "10.9.9.9",
-);
-const container = fc.constantFrom("c1", "c2", "c3", "out", "host");
-const port = fc.constantFrom(53, 80, 300, 700, 8080, 40_000);
-
-const filterRule = fc
-  .record({
-    chain: fc.constantFrom("INPUT", "FORWARD", "OUTPUT"),
-    match: fc.constantFrom(
-      "",
-      "-p udp",
-      "-p icmp",
-      "-p tcp -m tcp --dport 80",
-      "-m conntrack --ctstate RELATED,ESTABLISHED",
-      "-m conntrack --ctstate INVALID",
-      "-s 172.17.0.0/16",
-      "-p udp -m multiport --dports 53,80",
-      "-m addrtype --dst-type LOCAL",
-      "-m mark --mark 0x1/0x1",
-    ),
-    target: fc.constantFrom(
-      "ACCEPT",
-      "DROP",
-      "RETURN",
-      "REJECT --reject-with icmp-port-unreachable",
-      "REJECT --reject-with icmp-admin-prohibited",
-      "LOG",
-    ),
-  })
-  .map(({ chain, match, target }) => `-A ${chain} ${match} -j ${target}`);
-
-const natRule = fc.constantFrom(
-  "-A POSTROUTING -s 172.17.0.0/16 ! -o br0 -j MASQUERADE",
-  "-A POSTROUTING -j MASQUERADE",
-  "-A POSTROUTING -s 172.17.0.0/16 -p udp -j SNAT --to-source 192.168.1.10:1024-1030",
-  "-A PREROUTING -p udp -m udp --dport 8080 -j DNAT --to-destination 172.17.0.2:53",
-  "-A PREROUTING -d 192.168.1.10/32 -j DNAT --to-destination 172.17.0.3",
-  "-A OUTPUT -p udp -m udp --dport 80 -j DNAT --to-destination 172.17.0.2",
-  "-A PREROUTING -p udp -m udp --dport 80 -j REDIRECT --to-ports 53",
-);
-
 const shape: fc.Arbitrary<Shape> = fc.record({
-  bridges: fc.array(fc.integer({ min: 1, max: 2 }), { minLength: 1, maxLength: 2 }),
-  rules: fc.array(filterRule, { maxLength: 6 }),
-  nat: fc.array(natRule, { maxLength: 4 }),
-  policy: fc.constantFrom("ACCEPT" as const, "ACCEPT" as const, "DROP" as const),
-  call: fc.constantFrom(0, 1),
+  bridges: fc.constantFrom([1], [2], [2], [1, 1], [2, 1]),
+  rules: ruleFile,
+  outside: fc.option(
+    fc.constantFrom(
+      "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n",
+    ),
+    { freq: 1, nil: "" },
+  ),
+  sysctls: fc.record({
+    "net.ipv4.ip_forward": fc.constantFrom(1, 1, 1, 1, 0),
+    "net.bridge.bridge-nf-call-iptables": fc.constantFrom(1, 1, 0),
+    "net.ipv4.conf.all.rp_filter": fc.constantFrom(0, 0, 1, 2),
+    "net.ipv4.conf.all.route_localnet": fc.constantFrom(0, 0, 1),
+    "net.ipv4.conf.all.send_redirects": fc.constantFrom(1, 0),
+    "net.ipv4.conf.all.arp_ignore": fc.constantFrom(0, 0, 1, 2),
+    "net.ipv4.icmp_errors_use_inbound_ifaddr": fc.constantFrom(0, 0, 1),
+    "net.ipv4.icmp_echo_ignore_all": fc.constantFrom(0, 0, 0, 1),
+    "net.netfilter.nf_conntrack_tcp_loose": fc.constantFrom(1, 1, 0),
+    "net.netfilter.nf_conntrack_tcp_be_liberal": fc.constantFrom(0, 0, 1),
+  }),
   mtu: fc.constantFrom(1500, 1500, 1280),
-  hairpin: fc.boolean(),
-  isolated: fc.boolean(),
-  forward: fc.constantFrom(1, 1, 1, 0),
-  rpFilter: fc.constantFrom(0, 1, 2),
+  hairpin: fc.constantFrom(false, false, true),
+  isolated: fc.constantFrom(false, false, false, true),
+  second: fc.boolean(),
+  marked: fc.constantFrom(false, false, true),
+  families: fc.constantFrom(["ip"], ["ip"], ["ip", "bridge"]),
 });
 
-function build(shape: Shape, steps: LabStep[]): LabCase {
+/** Each exchange has a socket of its own. */
+function numberSockets(steps: readonly LabStep[]): LabStep[] {
+  let count = 0;
+  return steps.map((step) => {
+    if (step.id !== SOCKET) return step;
+    if (step.op === "udp") count++;
+    return { ...step, id: `${SOCKET}-${count}` };
+  });
+}
+
+function build(shape: Shape, listeners: readonly string[], steps: readonly LabStep[]): LabCase {
   const namespaces: Record<string, LabNamespace> = {};
   const devs: NonNullable<LabNamespace["devs"]> = {};
   const veths: [string, string][] = [];
   const addrs: [string, string][] = [["eth0", "192.168.1.10/24"]];
+  if (shape.second) addrs.push(["eth0", "192.168.1.11/24"]);
   let count = 0;
   shape.bridges.forEach((containers, bridge) => {
     devs[`br${bridge}`] = { type: "bridge" };
     addrs.push([`br${bridge}`, `172.${17 + bridge}.0.1/16`]);
+    // The first container of the second bridge is c3, whatever the first has.
+    if (bridge === 1) count = 2;
     for (let i = 0; i < containers; i++) {
-      const name = `c${++count}`;
+      const name = CONTAINERS[count++]!;
       devs[`v${count}`] = { master: `br${bridge}`, hairpin: shape.hairpin, isolated: shape.isolated };
       namespaces[name] = {
         addrs: [["eth0", `172.${17 + bridge}.0.${i + 2}/16`]],
@@ -110,92 +90,53 @@ function build(shape: Shape, steps: LabStep[]): LabCase {
       ["eth0", "192.168.1.1/24"],
       ["lo", "198.51.100.7/32"],
     ],
+    ...(shape.outside === "" ? {} : { rules: shape.outside }),
   };
-  const base = (names: string) => names.split(" ").map((name) => `:${name} ACCEPT [0:0]`);
+  const rules = [shape.rules, ...steps.map(({ text }) => text ?? "")].join("");
   namespaces["host"] = {
-    sysctls: {
-      "net.ipv4.ip_forward": shape.forward,
-      "net.bridge.bridge-nf-call-iptables": shape.call,
-      "net.ipv4.conf.all.rp_filter": shape.rpFilter,
-    },
+    sysctls: shape.sysctls,
     devs,
     addrs,
-    routes: ["default via 192.168.1.1 dev eth0"],
-    rules: [
-      "*filter",
-      ...base("INPUT OUTPUT"),
-      `:FORWARD ${shape.policy} [0:0]`,
-      ...shape.rules,
-      "COMMIT",
-      "*nat",
-      ...base("PREROUTING INPUT OUTPUT POSTROUTING"),
-      ...shape.nat,
-      "COMMIT",
-      "",
-    ].join("\n"),
+    routes: ["default via 192.168.1.1 dev eth0", "blackhole 203.0.113.0/24"],
+    ...(shape.marked ? { policy: [{ fwmark: 1, fwmask: 1, table: 100, prio: 50 }] } : {}),
+    ...(rules.includes("-set ") ? { ipsets: SETS } : {}),
+    ...(shape.rules === "" ? {} : { rules: shape.rules }),
   };
-  const known = (step: LabStep) => step.ns === undefined || step.ns in namespaces;
-  return { namespaces, veths, steps: steps.filter(known) };
+  if (shape.marked) namespaces["host"].routes!.push("unreachable 198.51.100.0/24 table 100");
+  const there = (step: LabStep) =>
+    [step.ns, (step.at ?? step.dev)?.split("/")[0]].every((name) => !name || name in namespaces);
+  const opened = new Set(listeners.filter((name) => name in namespaces).map((name) => `listener-${name}`));
+  for (const step of steps) if (step.op === "udp" && there(step)) opened.add(step.id!);
+  const known = (step: LabStep) => there(step) && (step.id === undefined || opened.has(step.id));
+  const plugged = (step: LabStep) => step.op !== "link" || step.dev!.split("/")[1]! in { ...devs, eth0: {} };
+  return {
+    namespaces,
+    veths,
+    ...(shape.families.length > 1 ? { trace: [...shape.families] } : {}),
+    steps: [
+      ...[...opened]
+        .filter((id) => id.startsWith("listener-"))
+        .map((id): LabStep => ({ op: "udp", ns: id.slice(9), id, bind: ["0.0.0.0", 53] })),
+      ...steps.filter((step) => known(step) && plugged(step)),
+    ],
+  };
 }
 
-const size = fc.constantFrom(0, 8, 32, 1430, 2000, 4000);
+const labOf = (step: Stimulus): fc.Arbitrary<LabCase> =>
+  fc
+    .record({
+      shape,
+      steps: fc.array(step, { minLength: 1, maxLength: 10 }),
+      listeners: fc.subarray(["c1", "c2", "out", "host"]),
+    })
+    .map(({ shape, steps, listeners }) => build(shape, listeners, numberSockets(steps.flat())));
 
-const step: fc.Arbitrary<LabStep[]> = fc.oneof(
-  fc.record({ ns: container, to: address, port, size, id: fc.nat(10_000) }).map(({ ns, to, port, size, id }) => [
-    { op: "udp", ns, id: `u${id}`, opts: { broadcast: true } },
-    { op: "send", ns, id: `u${id}`, to: [to, port] as [string, number], size },
-    { op: "recv", ns, id: `u${id}` },
-    { op: "close", ns, id: `u${id}` },
-  ]),
-  fc
-    .record({
-      ns: container,
-      src: address,
-      dst: address,
-      ttl: fc.constantFrom(1, 2, 64),
-      id: fc.nat(100),
-      size: fc.constantFrom(8, 1000),
-    })
-    .map(({ ns, src, dst, ttl, id, size }) => [
-      { op: "raw", ns, pkt: { ip: { src, dst, ttl, id: 500 + id }, icmp: { type: 8, id, seq: 1, size } } },
-    ]),
-  fc
-    .record({
-      ns: container,
-      src: address,
-      dst: address,
-      sport: port,
-      dport: port,
-      flags: fc.constantFrom("S", "SA", "A", "FA", "R", "PA"),
-    })
-    .map(({ ns, src, dst, sport, dport, flags }) => [
-      { op: "raw", ns, pkt: { ip: { src, dst }, tcp: { sport, dport, flags, seq: 1000, ack: 77 } } },
-    ]),
-  fc
-    .record({
-      ns: container,
-      src: address,
-      dst: address,
-      off: fc.constantFrom(0, 0, 40, 48),
-      mf: fc.boolean(),
-      id: fc.nat(2),
-    })
-    .map(({ ns, src, dst, off, mf, id }) => [
-      { op: "raw", ns, pkt: { ip: { src, dst, off, mf, id: 900 + id }, raw: "0f".repeat(48), proto: 17 } },
-    ]),
-  fc.record({ ns: container, up: fc.boolean() }).map(({ ns, up }) => [{ op: "link", ns, dev: `${ns}/eth0`, up }]),
-  fc.constantFrom(10, 1100, 6000).map((ms) => [{ op: "sleep", ms }]),
+/** With everything that may happen, also what takes seconds. */
+export const randomLab: fc.Arbitrary<LabCase> = labOf(
+  fc.oneof({ weight: 30, arbitrary: stimulus }, { weight: 3, arbitrary: unplugging }, { weight: 3, arbitrary: pause }),
 );
 
-export const randomLab: fc.Arbitrary<LabCase> = fc
-  .record({
-    shape,
-    steps: fc.array(step, { minLength: 1, maxLength: 14 }),
-    listeners: fc.subarray(["c1", "c2", "out", "host"]),
-  })
-  .map(({ shape, steps, listeners }) =>
-    build(shape, [
-      ...listeners.map((ns) => ({ op: "udp", ns, id: `listen-${ns}`, bind: ["0.0.0.0", 53] as [string, number] })),
-      ...steps.flat(),
-    ]),
-  );
+/** With what a real kernel does at once, for the most part. */
+export const quickLab: fc.Arbitrary<LabCase> = labOf(
+  fc.oneof({ weight: 150, arbitrary: stimulus }, { weight: 1, arbitrary: unplugging }),
+);

@@ -13,6 +13,9 @@ import { choosePort } from "./port-choice.ts";
 import type { Manip, NatRange } from "./range.ts";
 import { type Endpoint, rewrite } from "./rewrite.ts";
 
+/** `NF_NAT_HARDER_THRESH`: attempts left from which on closed flows may be evicted. */
+const HARDER = 32;
+
 const manipOf = (hook: Hook): Manip => (hook === "postrouting" || hook === "input" ? "source" : "destination");
 const isReply = (packet: Packet): boolean =>
   packet.connectionState === "ESTABLISHED_REPLY" || packet.connectionState === "RELATED_REPLY";
@@ -96,7 +99,7 @@ export class Nat {
     const current = new Tuple();
     const chosen = new Tuple();
     invertTuple(connection.reply, current);
-    this.chooseTuple(current, chosen, range, manip);
+    this.chooseTuple(connection, current, chosen, range, manip);
     if (!chosen.equals(current)) {
       invertTuple(chosen, connection.reply);
       if (manip === "source") connection.sourceNat = true;
@@ -146,7 +149,7 @@ export class Nat {
   }
 
   /** `get_unique_tuple()`. */
-  private chooseTuple(current: Tuple, into: Tuple, range: NatRange, manip: Manip): void {
+  private chooseTuple(connection: Connection, current: Tuple, into: Tuple, range: NatRange, manip: Manip): void {
     const isTaken = (tuple: Tuple) => this.isTaken(tuple);
     into.copy(current);
     if (manip === "source" && range.random === "no") {
@@ -168,10 +171,24 @@ export class Nat {
         if (inRange(port, range.ports) && (range.ports.min === range.ports.max || !isTaken(into))) return;
       }
     }
-    choosePort(into, manip, range, this.net.random, isTaken);
+    choosePort(into, manip, range, this.net.random, (tuple, left) => this.isTakenFor(connection, tuple, left));
   }
 
   /** `nf_nat_used_tuple()`: would the answers to this tuple be mistaken for another flow's packets? */
+  /** `nf_nat_used_tuple_harder()`: near the end of a search a new SYN evicts a closed flow whose sequence it has passed. */
+  private isTakenFor(connection: Connection, tuple: Tuple, attemptsLeft: number): boolean {
+    if (!this.isTaken(tuple)) return false;
+    const { tcp } = connection;
+    if (attemptsLeft > HARDER || tcp === null || tcp.state !== "SYN_SENT") return true;
+    const link = this.net.tracker.lookup(this.reply);
+    const old = link?.connection.tcp ?? null;
+    if (link === null || old === null || link.direction === 0) return true;
+    if (old.state !== "TIME_WAIT" && old.state !== "CLOSE") return true;
+    if (((tcp.sides[0].end - old.sides[0].end) | 0) <= 0) return true;
+    this.net.tracker.destroy(link.connection);
+    return false;
+  }
+
   private isTaken(tuple: Tuple): boolean {
     return !invertTuple(tuple, this.reply) || this.net.tracker.lookup(this.reply) !== null;
   }

@@ -37,7 +37,7 @@ export function choosePort(
   manip: Manip,
   range: NatRange,
   random: Random,
-  isTaken: (tuple: Tuple) => boolean,
+  isTaken: (tuple: Tuple, attemptsLeft: number) => boolean,
 ): void {
   const ported =
     tuple.protocol === 1 ||
@@ -57,7 +57,7 @@ export function choosePort(
       const port = ports.min + (((offset % ports.size) + ports.size) % ports.size);
       if (inSource) tuple.sourcePort = port;
       else tuple.destinationPort = port;
-      if (!isTaken(tuple)) return;
+      if (!isTaken(tuple, attempts - i)) return;
     }
     if (attempts >= ports.size || attempts < LEAST_ATTEMPTS) return;
     offset = random.below(65_536);

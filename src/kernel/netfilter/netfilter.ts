@@ -86,7 +86,8 @@ export class Netfilter {
     for (const table of this.tables.values())
       for (const chain of table.chains.values())
         for (const rule of chain.rules) {
-          if (rule.action.kind === "target" && NEEDS_CONNTRACK.has(rule.action.target.name)) return true;
+          const target = rule.action.kind === "target" ? rule.action.target : null;
+          if (target !== null && (target.needsConntrack ?? NEEDS_CONNTRACK.has(target.name))) return true;
           for (const match of rule.matches) if (NEEDS_CONNTRACK.has(match.name)) return true;
         }
     return false;

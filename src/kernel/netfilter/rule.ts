@@ -64,6 +64,8 @@ export interface Target {
   apply(packet: Packet, context: RuleContext): TargetVerdict;
   /** Its options as `iptables-save` prints them, without `-j name`; empty for none. */
   print(): string;
+  /** Overrides what its name says in NEEDS_CONNTRACK. */
+  readonly needsConntrack?: boolean;
 }
 
 /** Where a rule sends a packet that it matches. */
@@ -145,6 +147,7 @@ export const NEEDS_CONNTRACK: ReadonlySet<string> = new Set([
   "helper",
   "cluster",
   "CONNMARK",
+  "CT",
   "SNAT",
   "DNAT",
   "MASQUERADE",

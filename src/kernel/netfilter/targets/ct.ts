@@ -17,6 +17,10 @@ class CtTarget implements Target {
     private readonly text: string,
   ) {}
 
+  get needsConntrack(): boolean {
+    return !this.notrack;
+  }
+
   apply(packet: Packet): TargetVerdict {
     if (this.notrack && packet.connection === null) packet.connectionState = "UNTRACKED";
     return "CONTINUE";
