@@ -31,7 +31,7 @@ export function forward(packet: Packet, from: InDevice): void {
     net.fabric.drop(packet, from.device.place, "NOT_SPECIFIED");
     return;
   }
-  const mtu = net.forwardMtu(packet, route);
+  const mtu = net.paths.forwardMtu(packet, route);
   if (exceeds(packet, mtu)) {
     net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, mtu);
     net.fabric.drop(packet, from.device.place, "PKT_TOO_BIG");

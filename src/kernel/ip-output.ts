@@ -54,7 +54,7 @@ const isJoined = (route: Route): boolean => route.type === "multicast" && route.
 
 /** `ip_finish_output()`: fragments what is too long. Takes ownership. */
 function finishOutput(packet: Packet, net: Namespace, to: InDevice): Errno | null {
-  const mtu = net.outputMtu(packet, to);
+  const mtu = net.paths.outputMtu(packet, to);
   if (packet.end - NETWORK <= mtu && packet.fragmentMax === 0) return emit(packet, to);
   const keeps = ipv4.dontFragment(packet.view, NETWORK);
   if (keeps && (packet.fragmentMax === 0 || packet.fragmentMax > mtu)) {

@@ -10,9 +10,9 @@ import { maskOf } from "../wire/address.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
-import * as tcp from "../wire/tcp.ts";
 import { arpReceive, arpSolicit } from "./arp.ts";
 import { BridgeNetfilter } from "./bridge-netfilter.ts";
+import { attach } from "./conntrack/attach.ts";
 import { Tracker } from "./conntrack/tracker.ts";
 import { Fib, Route, type RouteType, TABLE_LOCAL } from "./fib.ts";
 import { IcmpLimits, sendError } from "./icmp.ts";
@@ -21,26 +21,18 @@ import { ipReceive } from "./ip-input.ts";
 import { compileOptions, fillOptions } from "./ip-options.ts";
 import { localOut, outDevice, output } from "./ip-output.ts";
 import { Nat } from "./nat/nat.ts";
-import { type Neighbour, neighbourOf } from "./neighbour.ts";
+import type { Neighbour } from "./neighbour.ts";
 import type { IpSet } from "./netfilter/ipset.ts";
 import { Netfilter } from "./netfilter/netfilter.ts";
+import { sendRejectReset } from "./netfilter/reject-reset.ts";
 import type { Hook } from "./netfilter/rule.ts";
-import type {
-  Datagram,
-  Destination,
-  Errno,
-  IcmpError,
-  NetworkStack,
-  OutputPath,
-  Sender,
-  Transport,
-} from "./protocol.ts";
+import { Paths } from "./paths.ts";
+import type { Datagram, Destination, Errno, IcmpError, NetworkStack, OutputPath, Transport } from "./protocol.ts";
 import { type DefragUser, Reassembly } from "./reassembly.ts";
 import type { RedirectPeer } from "./redirect.ts";
-import { type RouteException, routeInput, routeOutput } from "./route.ts";
+import { routeInput, routeOutput } from "./route.ts";
 import { KERNEL_SOCKET, RAW_SOCKET } from "./socket-owner.ts";
 import { Sysctls } from "./sysctl.ts";
-import { resetFields, segmentProblem } from "./tcp-reset.ts";
 
 export type AddressType =
   | "UNSPEC"
@@ -91,7 +83,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   readonly loopback: InDevice;
   private readonly byName = new Map<string, Device>();
   private readonly transports = new Map<number, Transport>();
-  private readonly exceptions = new Map<number, RouteException>();
+  readonly paths = new Paths(this);
   private readonly bridgeNetfilter = new BridgeNetfilter(this);
   private identification: number;
 
@@ -294,7 +286,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     if (found.error !== null) return { error: found.error, source: 0, mtu: 0, linkMtu: 0, broadcast: false };
     const { route, source } = found;
     const device = outDevice(this, route);
-    const mtu = this.pathMtu(destination.destination, route, device);
+    const mtu = this.paths.mtu(destination.destination, route, device);
     return { error: null, source, mtu, linkMtu: device.device.mtu, broadcast: route.type === "broadcast" };
   }
 
@@ -362,7 +354,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     return this.launch(packet);
   }
 
-  private launch(packet: Packet): Errno | null {
+  /** `ip_local_out()` of a packet that is complete and routed. Takes ownership. */
+  launch(packet: Packet): Errno | null {
     this.born(packet, this.place, NETWORK);
     if (this.fabric.trace !== null) this.tellRoute(packet);
     return localOut(packet, this);
@@ -435,77 +428,14 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     this.fabric.scheduler.enable();
   }
 
-  // MTU and what was learned of paths.
-
-  /** `ip_dst_mtu_maybe_forward()`. */
-  forwardMtu(packet: Packet, route: Route): number {
-    const device = route.device!.device;
-    if (this.sysctls.get("net.ipv4.ip_forward_use_pmtu") === 0) return route.mtu || device.mtu;
-    return this.pathMtu(ipv4.destination(packet.view, NETWORK), route, route.device!);
-  }
-
-  outputMtu(packet: Packet, to: InDevice): number {
-    if ((packet.socket as Sender | null)?.ignoresPathMtu === true) return to.device.mtu;
-    if (packet.arrival !== 0 || this.exceptions.size === 0) return (packet.route as Route).mtu || to.device.mtu;
-    return this.pathMtu(ipv4.destination(packet.view, NETWORK), packet.route as Route, to);
-  }
-
-  private pathMtu(destination: number, route: Route, device: InDevice): number {
-    const mtu = route.mtu || device.device.mtu;
-    const known = this.exceptions.get(destination);
-    if (known === undefined || known.mtu === 0 || known.mtuExpires <= this.fabric.scheduler.now) return mtu;
-    return Math.min(mtu, known.mtu);
-  }
-
-  exception(destination: number): RouteException | null {
-    return this.exceptions.size === 0 ? null : (this.exceptions.get(destination) ?? null);
-  }
-
-  /** `__ip_rt_update_pmtu()`, `__ip_do_redirect()`: an ICMP error tells of the path of a packet that we sent. */
-  noteError(packet: Packet, quoted: number, error: IcmpError): void {
-    const destination = ipv4.destination(packet.view, quoted);
-    if (error.type === icmp.UNREACHABLE && error.code === icmp.FRAGMENTATION_NEEDED) {
-      const found = routeOutput(this, { destination, source: 0, tos: 0, mark: 0, device: 0 });
-      if (found.error !== null) return;
-      const current = this.pathMtu(destination, found.route, outDevice(this, found.route));
-      if (error.information >= current || error.information < 68) return;
-      const known = this.exceptionFor(destination);
-      known.mtu = Math.max(error.information, this.sysctls.get("net.ipv4.route.min_pmtu"));
-      known.mtuExpires = this.fabric.scheduler.now + this.sysctls.get("net.ipv4.route.mtu_expires") * 1e9;
-    } else if (error.type === icmp.REDIRECT) this.redirected(packet, destination, error);
-  }
-
-  private redirected(packet: Packet, destination: number, error: IcmpError): void {
-    const arrival = this.inDevices.get(packet.arrival);
-    const better = error.information;
-    const found = routeOutput(this, { destination, source: 0, tos: 0, mark: 0, device: 0 });
-    if (arrival === undefined || found.error !== null || found.route.device !== arrival) return;
-    if (found.gateway !== error.from || better === error.from || !arrival.acceptRedirects) return;
-    if (this.addressType(better, null) !== "UNICAST") return;
-    if (!arrival.sharedMedia && !this.trustsGateway(arrival, better, error.from)) return;
-    const neighbour = neighbourOf(arrival, better);
-    if (neighbour.valid) this.exceptionFor(destination).gateway = better;
-    else neighbour.solicit();
-  }
-
-  /** Without shared media a new gateway must be a neighbour of the old; with secure redirects, a gateway already. */
-  private trustsGateway(arrival: InDevice, better: number, old: number): boolean {
-    if (!arrival.onLink(better, old)) return false;
-    if (!arrival.secureRedirects) return true;
-    for (const route of this.fib) if (route.gateway === better && route.device === arrival) return true;
-    return false;
-  }
-
-  private exceptionFor(destination: number): RouteException {
-    let known = this.exceptions.get(destination);
-    if (known === undefined) this.exceptions.set(destination, (known = { mtu: 0, mtuExpires: 0, gateway: 0 }));
-    return known;
-  }
-
   // Errors.
 
   sendIcmpError(packet: Packet, type: number, code: number, information: number): void {
     sendError(this, packet, type, code, information);
+  }
+
+  noteError(packet: Packet, quoted: number, error: IcmpError): void {
+    this.paths.note(packet, quoted, error);
   }
 
   /** `ipv4_link_failure()`. Borrows. */
@@ -523,52 +453,9 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     sendError(this, packet, icmp.TIME_EXCEEDED, 1, 0);
   }
 
-  /** `nf_send_reset()`: the RST of REJECT, which comes from where the segment was going. Borrows. */
+  /** The RST of REJECT. Borrows. */
   sendTcpReset(packet: Packet, _hook: Hook): void {
-    const { view } = packet;
-    const at = NETWORK + ipv4.headerLength(view, NETWORK);
-    if (ipv4.fragmentOffset(view, NETWORK) !== 0 || segmentProblem(packet, at) !== null) return;
-    const route = packet.route as Route | null;
-    if ((tcp.flags(view, at) & tcp.RST) !== 0 || route?.type === "broadcast" || packet.type !== "host") return;
-    const fields = resetFields(view, at, packet.end - at);
-    const source = ipv4.destination(view, NETWORK);
-    const destination = ipv4.source(view, NETWORK);
-    const found = routeOutput(this, {
-      destination,
-      source: this.isLocal(source) ? source : 0,
-      tos: 0,
-      mark: 0,
-      device: 0,
-    });
-    if (found.error !== null) return;
-    const length = ipv4.IPV4_HEADER + tcp.TCP_HEADER;
-    const reset = this.fabric.generate(ethernet.ETHERNET_HEADER + length, packet.id);
-    reset.route = found.route;
-    reset.gateway = found.gateway;
-    attach(reset, packet);
-    ethernet.setEtherType(reset.view, FRAME, ethernet.ETHERTYPE_IPV4);
-    ipv4.write(reset.view, NETWORK, {
-      source,
-      destination,
-      protocol: ipv4.PROTOCOL_TCP,
-      length,
-      ttl: this.sysctls.get("net.ipv4.ip_default_ttl"),
-      fragment: ipv4.DONT_FRAGMENT,
-    });
-    tcp.write(reset.view, NETWORK + ipv4.IPV4_HEADER, fields);
-    tcp.setChecksum(reset.view, NETWORK + ipv4.IPV4_HEADER, tcp.TCP_HEADER, source, destination);
-    const port = this.inDevices.get(packet.bridgeIn)?.device;
-    if (port === undefined) this.launch(reset);
-    else this.sendBack(reset, packet, port);
-  }
-
-  /** The RST for a bridged segment leaves by the port that the segment came in on, as if its destination had sent it. */
-  private sendBack(reset: Packet, packet: Packet, port: Device): void {
-    const { view } = packet;
-    ethernet.setDestination(reset.view, FRAME, ethernet.sourceHigh(view, FRAME), ethernet.sourceLow(view, FRAME));
-    ethernet.setSource(reset.view, FRAME, ethernet.destinationHigh(view, FRAME), ethernet.destinationLow(view, FRAME));
-    this.born(reset, port.place, FRAME);
-    port.send(reset);
+    sendRejectReset(this, packet);
   }
 
   // Transports.
@@ -599,12 +486,4 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   deliver(packet: Packet, to: string): void {
     this.fabric.deliver(packet, this.place, to);
   }
-}
-
-/** `nf_ct_attach()`: what is made in answer to a packet belongs to its flow, as RELATED in the other direction. */
-function attach(made: Packet, to: Packet): void {
-  if (to.connection === null) return;
-  const reply = to.connectionState === "ESTABLISHED_REPLY" || to.connectionState === "RELATED_REPLY";
-  made.connection = to.connection;
-  made.connectionState = reply ? "RELATED" : "RELATED_REPLY";
 }

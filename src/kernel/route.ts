@@ -115,7 +115,7 @@ function resolve(
   if (typeof near === "string") return near;
   if (out === device && near && out.sendRedirects && (out.sharedMedia || out.onLink(source, route.gateway)))
     packet.redirect = true;
-  const exception = net.exception(destination);
+  const exception = net.paths.exception(destination);
   if (exception !== null && exception.gateway !== 0) packet.gateway = exception.gateway;
   return null;
 }
@@ -227,7 +227,7 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
     return { error: "EINVAL", route: null };
   const chosen = source || preferredSource(net, route);
   if (isMulticast(destination) || destination === -1) return viaDevice(net, route.device!, destination, chosen);
-  const exception = net.exception(destination);
+  const exception = net.paths.exception(destination);
   const gateway = exception !== null && exception.gateway !== 0 ? exception.gateway : route.gateway;
   return { error: null, route, source: chosen, gateway };
 }

@@ -142,7 +142,7 @@ export class Lab {
         return {};
       }
       case "age":
-        this.age(step.ns!, (step.s ?? 0) * 1e9);
+        this.age(step.ns!, step.s ?? 0);
         return {};
       case "flushct":
         world.host(step.ns!).net.tracker.flush();
@@ -223,12 +223,20 @@ export class Lab {
     };
   }
 
-  private age(name: string, nanoseconds: number): void {
+  /** A kernel takes whole seconds, of which the one under way has begun already. */
+  private age(name: string, seconds: number): void {
     const { tracker } = this.world.host(name).net;
     for (const connection of [...tracker.table]) {
-      connection.expires -= nanoseconds;
-      if (connection.expires >= this.now + 1e9) this.events.push(connectionEvent(name, "UPDATE", connection, this.now));
-      else tracker.destroy(connection);
+      const left = Math.ceil((connection.expires - this.now) / 1e9) - 1 - seconds;
+      if (left <= 0) {
+        tracker.destroy(connection);
+        continue;
+      }
+      connection.expires = this.now + left * 1e9;
+      // `ctnetlink_change_conntrack()` tells the whole of it.
+      const { tcp } = connection;
+      const event = connectionEvent(name, "UPDATE", connection, this.now);
+      this.events.push(tcp === null ? event : { ...event, tcp: tcp.state });
     }
   }
 

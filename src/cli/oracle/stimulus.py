@@ -22,6 +22,7 @@ MSG_ERRQUEUE = 0x2000
 NO_ARP = 0x40
 NEIGHBOUR_STATES = ("INCOMPLETE", "REACHABLE", "STALE", "DELAY", "PROBE", "FAILED", "NOARP", "PERMANENT")
 ALL_WRITTEN = 64
+TICK = 0.011
 
 
 class Unknown(Exception):
@@ -168,6 +169,8 @@ class Stimuli:
         namespace.route.send([(NEW_LINK, 0, header, f"to set {step['dev']}")])
 
     def do_age(self, step, _):
+        # The kernel tells whole seconds, rounded down: those under way have begun for sure.
+        time.sleep(TICK)
         self.namespace(step).connections.age(step["s"])
 
     def do_flushct(self, step, _):
