@@ -48,5 +48,6 @@ export function forward(packet: Packet, from: InDevice): void {
 /** `ip_exceeds_mtu()`. */
 function exceeds(packet: Packet, mtu: number): boolean {
   if (packet.end - NETWORK <= mtu || !ipv4.dontFragment(packet.view, NETWORK)) return false;
-  return packet.fragmentMax > mtu || packet.fragmentMax === 0;
+  // What was gathered from fragments may be cut again (`skb->ignore_df`).
+  return packet.fragmentMax > mtu || packet.fragmentSizes === null;
 }

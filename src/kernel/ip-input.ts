@@ -27,6 +27,8 @@ export function checkHeader(packet: Packet, device: InDevice): boolean {
 /** `ip_rcv()`: an IPv4 packet has arrived. Takes ownership. */
 export function ipReceive(packet: Packet, device: InDevice): void {
   if (!checkHeader(packet, device)) return;
+  // ip_rcv_core() starts with an empty control block: what a bridge gathered is no longer held to its fragments' size.
+  packet.fragmentMax = 0;
   const { netfilter } = device.net;
   // ip_sabotage_in(): the bridge has run PREROUTING for this one.
   if (packet.bridgePrerouted) packet.bridgePrerouted = false;

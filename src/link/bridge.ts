@@ -199,6 +199,8 @@ export class Bridge extends Device implements DeviceWatcher {
     this.fdb.add(new FdbEntry(this.macHigh, this.macLow, null, "permanent", 0));
   }
 
+  private hadCarrier = false;
+
   override get carrier(): boolean {
     return this.ports.some((port) => port.device.up && port.device.carrier);
   }
@@ -221,8 +223,16 @@ export class Bridge extends Device implements DeviceWatcher {
 
   /** Losing the carrier flushes what was learned there, `br_stp_disable_port()`. */
   deviceChanged(device: Device): void {
-    if (device.up && device.carrier) return;
-    this.fdb.remove((entry) => entry.kind === "learned" && entry.port?.device === device);
+    if (!device.up || !device.carrier)
+      this.fdb.remove((entry) => entry.kind === "learned" && entry.port?.device === device);
+    this.tellCarrier();
+  }
+
+  /** The bridge has a carrier while one of its ports has; those who watch it hear of a change. */
+  private tellCarrier(): void {
+    if (this.hadCarrier === this.carrier) return;
+    this.hadCarrier = this.carrier;
+    for (const watcher of this.watchers) watcher.deviceChanged(this);
   }
 
   /** Null for an address never seen or grown old. */

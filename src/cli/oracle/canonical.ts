@@ -73,8 +73,11 @@ class Canonicaliser {
     };
   }
 
+  /** Namespaces where there is nothing are left out. */
   private each<T>(read: (name: string) => T[]): ByNamespace<T> {
-    return Object.fromEntries(this.namespaces.map((name) => [name, read(name)]));
+    return Object.fromEntries(
+      this.namespaces.map((name) => [name, read(name)] as const).filter(([, items]) => items.length > 0),
+    );
   }
 
   /** Only the order inside one namespace counts: names are given namespace by namespace too. */

@@ -52,12 +52,10 @@ export function routerCase(steps: LabStep[], options: RouterOptions = {}): LabCa
   };
 }
 
-export const runRouter = (steps: LabStep[], options: RouterOptions = {}): LabResult => run(routerCase(steps, options));
+export const runRouter = (steps: LabStep[], options: RouterOptions = {}): LabResult =>
+  runLab(routerCase(steps, options));
 
-export function run(spec: LabCase): LabResult {
-  dump(spec); //TEMP
-  return runLab(spec);
-}
+export const run = runLab;
 
 /** A frame with the time at which a tap saw it, in milliseconds of virtual time. */
 export interface TimedFrame extends FrameFields {
@@ -67,7 +65,6 @@ export interface TimedFrame extends FrameFields {
 
 /** Runs a case; answers with the frames that left by one device, and when. */
 export function timeline(spec: LabCase, device: string): TimedFrame[] {
-  dump(spec); //TEMP
   const lab = new Lab(spec);
   lab.run();
   const frames: TimedFrame[] = [];
@@ -206,20 +203,3 @@ export interface NeighbourLine {
 }
 
 export const neighboursAt = (step: LabStepResult): NeighbourLine[] => (step.result as { neigh: NeighbourLine[] }).neigh;
-
-//TEMP-BEGIN
-import { mkdirSync, writeFileSync } from "node:fs";
-import { expect as vexpect } from "vitest";
-
-const counts = new Map<string, number>();
-export function dump(spec: LabCase): void {
-  const dir = process.env["FACTS_DUMP"];
-  if (dir === undefined) return;
-  mkdirSync(dir, { recursive: true });
-  const state = vexpect.getState();
-  const name = `${state.testPath!.split("/").pop()!.replace(".test.ts", "")}--${state.currentTestName!.replace(/[^a-zA-Z0-9.]+/g, "-").slice(0, 120)}`;
-  const n = (counts.get(name) ?? 0) + 1;
-  counts.set(name, n);
-  writeFileSync(`${dir}/${name}-${n}.json`, JSON.stringify({ name, ...spec }));
-}
-//TEMP-END
