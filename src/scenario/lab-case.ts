@@ -95,6 +95,8 @@ export interface LabStepResult {
 
 export interface LabResult {
   name: string | null;
+  /** The release, where a kernel answered. */
+  kernel?: string;
   steps: LabStepResult[];
   final: {
     conntrack: Record<string, unknown[]>;

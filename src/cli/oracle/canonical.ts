@@ -35,15 +35,19 @@ export type EndPart = (typeof END_PARTS)[number];
 /** A frame of the kernel harness, which may say what the taps were shown too. */
 type TappedFrame = LabFrame & { readonly passed?: string };
 
-export function canonical(result: LabResult, lab: LabCase): Canonical {
-  return new Canonicaliser(lab).read(result);
+/** `stateless` leaves out what a trace tells of connections, where a kernel does not tell it. */
+export function canonical(result: LabResult, lab: LabCase, stateless = false): Canonical {
+  return new Canonicaliser(lab, stateless).read(result);
 }
 
 class Canonicaliser {
   private readonly names: Names;
   private readonly namespaces: readonly string[];
 
-  constructor(lab: LabCase) {
+  constructor(
+    lab: LabCase,
+    private readonly stateless: boolean,
+  ) {
     this.names = new Names(knownNumbers(lab));
     this.namespaces = Object.keys(lab.namespaces);
   }
@@ -56,7 +60,7 @@ class Canonicaliser {
         action: [step.op, step.ns ?? step.at ?? step.dev, step.id].filter((word) => word !== undefined).join(" "),
         result: answerFields(answer),
         frames: this.split(frames, (frame) => this.frame(frame)),
-        trace: this.split(trace, traceFields),
+        trace: this.split(trace, (record) => traceFields(record, this.stateless)),
         // A flush walks a hash table.
         connections: sorted ? mapValues(events, inOrder) : events,
       };
@@ -133,11 +137,11 @@ function answerFields(answer: Readonly<Record<string, unknown>>): Fields {
 const HOOK_KEYS = ["family", "hook", "at", "iif", "oif", "ct", "ctdir", "mark"];
 const RULE_KEYS = ["family", "table", "chain", "type", "rule", "verdict", "to"];
 
-function traceFields(record: LabTrace): Fields {
+function traceFields(record: LabTrace, stateless: boolean): Fields {
   const fields: Fields = {};
   for (const key of "hook" in record ? HOOK_KEYS : RULE_KEYS) {
     const value = record[key];
-    if (value !== undefined) fields[key] = value;
+    if (value !== undefined && !(stateless && key.startsWith("ct"))) fields[key] = value;
   }
   return fields;
 }
