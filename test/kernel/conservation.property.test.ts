@@ -68,6 +68,6 @@ it("loses no packet from its books, and forwards none with a wrong checksum", { 
       for (const frame of world.fabric.capture!.frames)
         if (!comesFromOutside(byId, frame.packet)) expect(wrongChecksum(frame)).toBeNull();
     }),
-    { numRuns: 1000 },
+    { numRuns: 1000, seed: Number(process.env["HOPSCOPE_SEED"] ?? 1) },
   );
 });
