@@ -126,8 +126,6 @@ const MATCHES: readonly (readonly [string, (readonly string[])?])[] = [
   ["-m recent --name seen --rsource --set"],
   ["-m recent --name seen --rcheck --hitcount 2 --rsource"],
   ["-m recent --name gone --rdest --update"],
-  ["-p tcp -m connlimit --connlimit-above 1 --connlimit-mask 32 --connlimit-saddr"],
-  ["-m connlimit --connlimit-upto 2 --connlimit-mask 0"],
   ["-m connbytes --connbytes 2 --connbytes-mode packets --connbytes-dir both"],
   ["-m connbytes --connbytes 100:2000 --connbytes-mode bytes --connbytes-dir original"],
   ['-m u32 --u32 "0x6&0xff=0x11"'],

@@ -220,13 +220,16 @@ function named(names: Map<number, string>, value: number, kind: string): string 
 const NUMBER_KEYS = new Set(["sport", "dport", "id", "seq", "ack", "bind", "to", "gw"]);
 const PORT_OPTION = /^--(d|s)?ports?$|^--to-ports$|^--ct(orig|repl)(src|dst)port$|^--(destination|source)-ports?$/;
 const ADDRESS_OPTION = /^--to(-destination|-source)?$/;
+/** Targets that draw a port from their range at random; the others take the first that is free. */
+const DRAWS = /(?:-j|--jump) (?:SNAT|MASQUERADE)\b/;
 
 /** Every port, identifier and sequence number that the case itself gives, in its packets, sockets and rules. */
 export function knownNumbers(lab: LabCase): Set<number> {
   const known = new Set<number>();
   const walk = (value: unknown, key: string) => {
     if (typeof value === "number" && NUMBER_KEYS.has(key)) known.add(value);
-    else if (typeof value === "string" && (key === "rules" || key === "text")) addRuleNumbers(known, value);
+    else if (typeof value === "string" && (key === "rules" || key === "text"))
+      for (const rule of value.split("\n")) addRuleNumbers(known, rule);
     else if (Array.isArray(value)) for (const item of value) walk(item, key);
     else if (typeof value === "object" && value !== null)
       for (const [name, item] of Object.entries(value)) walk(item, name);
@@ -235,15 +238,14 @@ export function knownNumbers(lab: LabCase): Set<number> {
   return known;
 }
 
-function addRuleNumbers(known: Set<number>, rules: string): void {
-  const words = rules.split(/\s+/);
+function addRuleNumbers(known: Set<number>, rule: string): void {
+  const words = rule.split(/\s+/);
   for (const [i, option] of words.entries()) {
     const value = words[i + 1] ?? "";
-    const ports = PORT_OPTION.test(option)
-      ? value
-      : ADDRESS_OPTION.test(option)
-        ? value.slice(value.indexOf(":") + 1 || value.length)
-        : "";
-    for (const digits of ports.match(/\d+/g) ?? []) known.add(Number(digits));
+    const address = ADDRESS_OPTION.test(option);
+    if (!address && !PORT_OPTION.test(option)) continue;
+    const numbers = (address ? value.slice(value.indexOf(":") + 1 || value.length) : value).match(/\d+/g) ?? [];
+    const drawn = option.startsWith("--to") && DRAWS.test(rule) && numbers.length > 1;
+    if (!drawn) for (const digits of numbers) known.add(Number(digits));
   }
 }
