@@ -60,7 +60,7 @@ async function tryMany(kernel: Kernel, worker: number): Promise<string> {
   const numRuns = Math.ceil(RANDOM / WORKERS);
   const { counterexample, errorInstance } = await fc.check(
     fc.asyncProperty(quickLab, (lab) => agree(lab, kernel)),
-    { seed, numRuns },
+    { seed, numRuns, interruptAfterTimeLimit: 30_000 + RANDOM * 500 },
   );
   if (counterexample === null) return "";
   mkdirSync(FOUND, { recursive: true });
