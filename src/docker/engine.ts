@@ -1,0 +1,74 @@
+/** Which generation of rules an engine writes. */
+export type RuleEra = "classic" | "28.0" | "28.5" | "29";
+
+/** One engine, and where it differs from the others. */
+export interface Engine {
+  /** As `--engine` takes it. */
+  readonly name: string;
+  /** As `docker version` prints it. */
+  readonly version: string;
+  readonly rules: RuleEra;
+  /** `02:42:` and the IPv4 address, instead of a random address. */
+  readonly macOfAddress: boolean;
+  /** `br_netfilter` is loaded at start, and not only where a rule needs to see bridged frames. */
+  readonly bridgeNetfilter: boolean;
+  /** Containers on an internal network have a default route all the same. */
+  readonly internalRoute: boolean;
+  /** `gw-priority` chooses among networks. */
+  readonly gatewayPriority: boolean;
+  /** The embedded DNS server asks its upstream servers from the host's namespace, not from the container's. */
+  readonly forwardsFromHost: boolean;
+  /** `ip6tables` is on without being asked for. */
+  readonly ip6tables: boolean;
+}
+
+export const ENGINES: readonly Engine[] = [
+  {
+    name: "23",
+    version: "23.0.18",
+    rules: "classic",
+    macOfAddress: true,
+    bridgeNetfilter: true,
+    internalRoute: true,
+    gatewayPriority: false,
+    forwardsFromHost: false,
+    ip6tables: false,
+  },
+  {
+    name: "27",
+    version: "27.5.1",
+    rules: "classic",
+    macOfAddress: true,
+    bridgeNetfilter: false,
+    internalRoute: false,
+    gatewayPriority: false,
+    forwardsFromHost: false,
+    ip6tables: true,
+  },
+  { ...modern("28.0", "28.0.0"), rules: "28.0" },
+  { ...modern("28.5", "28.5.2"), rules: "28.5" },
+  { ...modern("29", "29.7.2"), rules: "29" },
+];
+
+export const DEFAULT_ENGINE = ENGINES.at(-1)!;
+
+function modern(name: string, version: string) {
+  return {
+    name,
+    version,
+    macOfAddress: false,
+    bridgeNetfilter: false,
+    internalRoute: false,
+    gatewayPriority: true,
+    forwardsFromHost: true,
+    ip6tables: true,
+  };
+}
+
+/** @throws {RangeError} that lists the engines there are. */
+export function findEngine(name: string): Engine {
+  const engine = ENGINES.find((each) => each.name === name || each.version === name);
+  if (engine === undefined)
+    throw new RangeError(`no engine ${name}; there are ${ENGINES.map((each) => each.name).join(", ")}`);
+  return engine;
+}
