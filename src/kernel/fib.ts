@@ -13,6 +13,9 @@ export type RouteType =
   | "no route"
   | "martian";
 
+/** Who made a route (`/etc/iproute2/rt_protos`): the kernel for an address, `ip route add` (boot), a daemon. */
+export type RouteProtocol = "kernel" | "boot" | "static" | "dhcp";
+
 export const TABLE_LOCAL = 255;
 export const TABLE_MAIN = 254;
 export const TABLE_DEFAULT = 253;
@@ -30,8 +33,7 @@ export interface RouteOptions {
   readonly scope?: Scope;
   /** Path MTU in bytes that the route was given; 0 for none. */
   readonly mtu?: number;
-  /** Made by the kernel for an address, not by hand. */
-  readonly kernel?: boolean;
+  readonly protocol?: RouteProtocol;
 }
 
 /** A route and its next hop (`struct fib_info`, `struct fib_nh`). */
@@ -51,7 +53,7 @@ export class Route {
   readonly table: number;
   readonly scope: Scope;
   readonly mtu: number;
-  readonly kernel: boolean;
+  readonly protocol: RouteProtocol;
 
   constructor(options: RouteOptions) {
     this.type = options.type ?? "unicast";
@@ -66,7 +68,7 @@ export class Route {
     this.table = options.table ?? TABLE_MAIN;
     this.scope = options.scope ?? (this.gateway !== 0 ? "global" : this.type === "local" ? "host" : "link");
     this.mtu = options.mtu ?? 0;
-    this.kernel = options.kernel ?? false;
+    this.protocol = options.protocol ?? "boot";
   }
 }
 

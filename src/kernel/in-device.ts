@@ -19,6 +19,8 @@ export class InterfaceAddress {
     readonly address: number,
     readonly length: number,
     readonly scope: Scope,
+    /** As `brd` of `ip addr` gives it, 0 for none. The route to it exists all the same. */
+    readonly broadcast: number,
   ) {
     this.mask = maskOf(length);
   }

@@ -86,6 +86,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   readonly paths = new Paths(this);
   private readonly bridgeNetfilter = new BridgeNetfilter(this);
   private identification: number;
+  private lastIfindex = 0;
 
   constructor(
     readonly fabric: Fabric,
@@ -102,7 +103,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     this.sysctls.onChange = () => this.refresh();
     this.loopback = this.addDevice(new Loopback(fabric, name));
     this.loopback.device.setUp(true);
-    this.addAddress(this.loopback, 0x7f000001, 8, "host");
+    this.addAddress(this.loopback, 0x7f000001, 8, "host", 0);
   }
 
   private refresh(): void {
@@ -113,6 +114,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   /** The device's frames arrive here unless a bridge takes them first. */
   addDevice(device: Device): InDevice {
+    device.ifindex ||= this.nextIfindex();
     const inDevice = new InDevice(this, device);
     this.inDevices.set(device.index, inDevice);
     this.byName.set(device.name, device);
@@ -122,6 +124,14 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     device.watchers.push(this);
     if (device instanceof Bridge) device.filter = this.bridgeNetfilter;
     return inDevice;
+  }
+
+  /** `dev_new_index()`. */
+  private nextIfindex(): number {
+    const taken = new Set([...this.inDevices.values()].map(({ device }) => device.ifindex));
+    do this.lastIfindex++;
+    while (taken.has(this.lastIfindex));
+    return this.lastIfindex;
   }
 
   device(name: string): Device | null {
@@ -138,8 +148,14 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   }
 
   /** `ip addr add`: the address, and the routes that come with it while the device is up. */
-  addAddress(device: InDevice, address: number, length: number, scope: Scope = "global"): void {
-    const added = new InterfaceAddress(address, length, scope);
+  addAddress(
+    device: InDevice,
+    address: number,
+    length: number,
+    scope: Scope = "global",
+    broadcast = length < 31 ? address | ~maskOf(length) : 0,
+  ): void {
+    const added = new InterfaceAddress(address, length, scope, broadcast);
     const primary = device.addresses.find((other) => other.length === length && other.contains(address)) ?? added;
     added.secondary = primary !== added;
     device.addresses.push(added);
@@ -152,7 +168,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
         device,
         source: primary.address,
         table: TABLE_LOCAL,
-        kernel: true,
+        protocol: "kernel",
       }),
     );
     if (device.device.up) this.connect(device, added);
@@ -172,7 +188,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
         length,
         device,
         source,
-        kernel: true,
+        protocol: "kernel",
         ...(table === undefined ? {} : { table }),
       }),
     );
@@ -187,7 +203,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
         source,
         table: TABLE_LOCAL,
         scope: "link",
-        kernel: true,
+        protocol: "kernel",
       }),
     );
   }

@@ -199,10 +199,12 @@ export class Bridge extends Device implements DeviceWatcher {
     this.fdb.add(new FdbEntry(this.macHigh, this.macLow, null, "permanent", 0));
   }
 
-  private hadCarrier = false;
+  private hadCarrier = true;
+  /** `br_port_state_selection()` looks at the ports only once there was one. */
+  private hadPort = false;
 
   override get carrier(): boolean {
-    return this.ports.some((port) => port.device.up && port.device.carrier);
+    return !this.hadPort || this.ports.some((port) => port.device.up && port.device.carrier);
   }
 
   /** `brctl addif`. */
@@ -214,6 +216,8 @@ export class Bridge extends Device implements DeviceWatcher {
     if (this.fdb.find(device.macHigh, device.macLow) === null)
       this.fdb.add(new FdbEntry(device.macHigh, device.macLow, port, "permanent", 0));
     if (!this.fixedMac) this.takeLowestMac();
+    this.hadPort = true;
+    this.tellCarrier();
     return port;
   }
 

@@ -26,6 +26,10 @@ export interface DeviceOptions {
   readonly mac: Mac;
   /** Bytes of network payload. */
   readonly mtu?: number;
+  /** The next free one of its namespace, without. */
+  readonly ifindex?: number;
+  /** `txqueuelen`: 1000 packets, without. */
+  readonly queueLength?: number;
 }
 
 /** Hears of a device that goes up or down (`NETDEV_UP`, `NETDEV_DOWN`). */
@@ -38,8 +42,12 @@ const PACKET_TYPES: readonly PacketType[] = WORDS.packetType;
 
 /** One network interface, Linux's net_device. */
 export abstract class Device {
-  /** Unique in the world, as `ip link` prints it. */
+  /** Unique in the world. */
   readonly index: number;
+  /** Unique in its namespace, as `ip link` prints it; 0 until a namespace has taken the device. */
+  ifindex: number;
+  /** `txqueuelen`, packets. Only printed: devices here send at once. */
+  readonly queueLength: number;
   readonly name: string;
   readonly namespace: string;
   /** This device in the trace's names. */
@@ -49,6 +57,8 @@ export abstract class Device {
   mtu: number;
   /** IFF_UP. */
   up = false;
+  /** It was up once, which gave it a queueing discipline, `dev_activate()`. */
+  activated = false;
   /** What takes the frames that arrive here: a namespace, or the bridge this device is a port of (`rx_handler`). */
   receiver: Receiver | null = null;
   readonly watchers: DeviceWatcher[] = [];
@@ -71,6 +81,8 @@ export abstract class Device {
     this.macHigh = options.mac.high;
     this.macLow = options.mac.low;
     this.mtu = options.mtu ?? 1500;
+    this.ifindex = options.ifindex ?? 0;
+    this.queueLength = options.queueLength ?? 1000;
     this.place = fabric.names.add({ kind: "device", namespace: options.namespace, device: options.name });
   }
 
@@ -82,6 +94,7 @@ export abstract class Device {
   setUp(up: boolean): void {
     if (this.up === up) return;
     this.up = up;
+    this.activated ||= up;
     for (const watcher of this.watchers) watcher.deviceChanged(this);
   }
 

@@ -1,4 +1,4 @@
-import { Route, type RouteType } from "../kernel/fib.ts";
+import { Route, type RouteProtocol, type RouteType } from "../kernel/fib.ts";
 import { parseIpv4, parsePrefix } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 
@@ -13,6 +13,7 @@ export interface RouteSpec {
   table?: number;
   tos?: number;
   mtu?: number;
+  proto?: string;
 }
 
 /** A policy rule, in the words of `ip rule add`. */
@@ -29,6 +30,7 @@ export interface PolicySpec {
 }
 
 const ROUTE_TYPES = ["unicast", "blackhole", "unreachable", "prohibit", "throw", "local"];
+const PROTOCOLS: readonly string[] = ["kernel", "boot", "static", "dhcp"];
 const TABLES: Readonly<Record<string, number>> = { local: 255, main: 254, default: 253 };
 
 /** `ip route add` words: `default via A dev D`, `blackhole P`. @throws {RangeError} with what is wrong. */
@@ -41,10 +43,10 @@ export function parseRoute(text: string): RouteSpec {
     const key = words.shift()!;
     const value = words.shift();
     if (value === undefined) throw new RangeError(`no value after ${key}`);
-    if (key === "via" || key === "dev" || key === "src") route[key] = value;
+    if (key === "via" || key === "dev" || key === "src" || key === "proto") route[key] = value;
     else if (key === "table") route.table = tableNumber(value);
     else if (key === "metric" || key === "mtu" || key === "tos") route[key] = whole(key, value);
-    else throw new RangeError(`not a word of a route (via, dev, src, metric, table, mtu, tos): ${key}`);
+    else throw new RangeError(`not a word of a route (via, dev, src, metric, table, mtu, tos, proto): ${key}`);
   }
   return route;
 }
@@ -97,6 +99,8 @@ export function addRoute(world: World, name: string, route: RouteSpec): void {
         ? null
         : deviceTowards(world, name, gateway)
       : world.inDevice(name, route.dev);
+  if (route.proto !== undefined && !PROTOCOLS.includes(route.proto))
+    throw new RangeError(`not a routing protocol (${PROTOCOLS.join(", ")}): ${route.proto}`);
   if (type === "unicast" && device === null) throw new RangeError("no via and no dev");
   const added = net.fib.add(
     new Route({
@@ -109,6 +113,7 @@ export function addRoute(world: World, name: string, route: RouteSpec): void {
       ...(route.metric === undefined ? {} : { metric: route.metric }),
       ...(route.tos === undefined ? {} : { tos: route.tos }),
       ...(route.mtu === undefined ? {} : { mtu: route.mtu }),
+      ...(route.proto === undefined ? {} : { protocol: route.proto as RouteProtocol }),
       table: route.table ?? (type === "local" ? 255 : 254),
     }),
   );

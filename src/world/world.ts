@@ -1,7 +1,7 @@
 import type { InDevice } from "../kernel/in-device.ts";
 import { Namespace } from "../kernel/namespace.ts";
 import { Bridge } from "../link/bridge.ts";
-import type { Device } from "../link/device.ts";
+import type { Device, DeviceOptions } from "../link/device.ts";
 import { Dummy } from "../link/dummy.ts";
 import { Fabric } from "../link/fabric.ts";
 import { Impairment, type ImpairmentOptions } from "../link/impairment.ts";
@@ -18,6 +18,8 @@ export interface EndOptions {
   readonly device: string;
   readonly mac?: Mac | undefined;
   readonly mtu?: number | undefined;
+  readonly ifindex?: number | undefined;
+  readonly queueLength?: number | undefined;
 }
 
 /** A namespace with the sockets that its programs use. */
@@ -109,9 +111,15 @@ export class World {
     return device;
   }
 
-  private deviceOptions({ namespace, device, mac, mtu }: EndOptions) {
-    const chosen = mac ?? this.chooseMac(namespace, device);
-    return { name: device, namespace, mac: chosen, ...(mtu === undefined ? {} : { mtu }) };
+  private deviceOptions({ namespace, device, mac, mtu, ifindex, queueLength }: EndOptions): DeviceOptions {
+    return {
+      name: device,
+      namespace,
+      mac: mac ?? this.chooseMac(namespace, device),
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(ifindex === undefined ? {} : { ifindex }),
+      ...(queueLength === undefined ? {} : { queueLength }),
+    };
   }
 
   /** A locally administered address, from the seed and the device's name. */

@@ -151,7 +151,7 @@ const CASES: [string, string, string, string][] = [
     "a route misspelt",
     "default via 10.0.0.2",
     "default vai 10.0.0.2",
-    '6:14: found "default vai 10.0.0.2", expected a route (not a word of a route (via, dev, src, metric, table, mtu, tos): vai)',
+    '6:14: found "default vai 10.0.0.2", expected a route (not a word of a route (via, dev, src, metric, table, mtu, tos, proto): vai)',
   ],
   [
     "a gateway off the link",
