@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../scenario/quantity.ts";
 import { InputError } from "../wire/input-error.ts";
+import { iptablesRestoreTest, iptablesSave } from "./iptables.ts";
 import { labFiles, labServe, printCase, printScenario } from "./lab.ts";
 import { list } from "./list.ts";
 import { FORMATS, type RunOptions, run } from "./run.ts";
@@ -65,6 +66,23 @@ function commands(): Command {
     .addHelpText("after", "\nExit status: 0 they agree, 1 they differ, 2 bad input, 3 it cannot be done here.")
     .action(async (scenario: string) => {
       process.exitCode = await verify(scenario);
+    });
+  program
+    .command("iptables-save")
+    .description("restore a rule file and print it as the kernel would")
+    .argument("<file>", "what iptables-save or a person wrote; - reads standard input")
+    .option("-c, --counters", "print the counters of the file")
+    .action((file: string, options: { counters?: boolean }) => {
+      process.exitCode = iptablesSave(file, options.counters === true);
+    });
+  program
+    .command("iptables-restore")
+    .description("tell whether iptables and the kernel would take a rule file, and if not, why")
+    .argument("<file>", "rules for iptables-restore; - reads standard input")
+    .requiredOption("-t, --test", "only test: there is no kernel here to restore it into")
+    .addHelpText("after", "\nExit status: 0 it is accepted, 2 it is refused: iptables' own reason and line.")
+    .action((file: string) => {
+      process.exitCode = iptablesRestoreTest(file);
     });
   return program;
 }

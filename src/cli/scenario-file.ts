@@ -15,10 +15,12 @@ export function scenarioNames(): string[] {
     .sort();
 }
 
-/** @throws {InputError} for a file that cannot be read. */
+const STANDARD_INPUT = 0;
+
+/** The text of a file, or of standard input for `-`. @throws {InputError} for a file that cannot be read. */
 export function readInput(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path === "-" ? STANDARD_INPUT : path, "utf8");
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : (error as Error).message;
     throw new InputError({ file: path, line: 1, column: 1 }, reason, "a file that can be read");

@@ -1,7 +1,6 @@
-import type { HookLimit } from "./extension.ts";
 import { BASE_CHAINS, type Chain, type Hook, type Table } from "./rule.ts";
 import type { ParsedRule } from "./rule-parser.ts";
-import { unexpected } from "./tokenizer.ts";
+import { kernelRefuses, unexpected } from "./tokenizer.ts";
 
 /** The rules of each chain as they were read. */
 export type ParsedChains = ReadonlyMap<Chain, readonly ParsedRule[]>;
@@ -24,7 +23,12 @@ function checkLoops(chain: Chain, parsed: ParsedChains, path: readonly Chain[], 
   const way = [...path, chain];
   for (const { rule, jump } of parsed.get(chain) ?? []) {
     if (rule.action.kind !== "chain") continue;
-    if (way.includes(rule.action.chain)) throw unexpected(jump!, `a chain that does not lead back to itself`);
+    if (way.includes(rule.action.chain))
+      throw unexpected(
+        jump!,
+        "a chain that does not lead back to itself",
+        kernelRefuses(jump!, chain.name, "Too many links"),
+      );
     checkLoops(rule.action.chain, parsed, way, done);
   }
   done.add(chain);
@@ -34,9 +38,8 @@ function checkHook(chain: Chain, hook: Hook, parsed: ParsedChains, visited: Set<
   if (visited.has(chain)) return;
   visited.add(chain);
   for (const { rule, limits } of parsed.get(chain) ?? []) {
-    for (const limit of limits) if (!limit.hooks.includes(hook)) throw refusal(limit);
+    for (const { hooks, token, expected } of limits)
+      if (!hooks.includes(hook)) throw unexpected(token, expected, kernelRefuses(token, chain.name));
     if (rule.action.kind === "chain") checkHook(rule.action.chain, hook, parsed, visited);
   }
 }
-
-const refusal = (limit: HookLimit): Error => unexpected(limit.token, limit.expected);

@@ -1,5 +1,5 @@
 import type { Hook, Match, TableName, Target } from "./rule.ts";
-import { type Token, unexpected } from "./tokenizer.ts";
+import { kernelRefuses, type Reason, RuleError, type Token, unexpected } from "./tokenizer.ts";
 
 /** An option that an extension takes. */
 export interface OptionSpec {
@@ -23,6 +23,8 @@ export interface OptionSpec {
 /** What a rule is, for an extension that must know. */
 export interface RuleScope {
   readonly table: TableName;
+  /** The chain that the rule is in. */
+  readonly chain: string;
   /** 0 for any. */
   readonly protocol: number;
   readonly notProtocol: boolean;
@@ -80,13 +82,25 @@ export class Options {
     const { spec, token } = given;
     if ((spec.unmodelled || spec.printable) && !(spec.printable && this.lenient))
       throw unexpected(token, `an option of ${this.name} that hopscope models; it does not model this one yet`);
-    if (given.not && !spec.not) throw unexpected(token, "an option that can be inverted");
+    if (given.not && !spec.not)
+      throw unexpected(
+        token,
+        "an option that can be inverted",
+        `${this.name}: option "--${spec.name}" cannot be inverted.`,
+      );
     for (const other of this.given) {
-      if (other.spec === spec && !spec.repeats) throw unexpected(token, `--${spec.name} once`);
+      if (other.spec === spec && !spec.repeats)
+        throw unexpected(token, `--${spec.name} once`, `${this.name}: option "--${spec.name}" can only be used once.`);
       if (spec.excludes?.includes(other.spec.name) || other.spec.excludes?.includes(spec.name))
-        throw unexpected(token, `no --${spec.name} beside --${other.spec.name}`);
+        throw unexpected(token, `no --${spec.name} beside --${other.spec.name}`, this.clash(spec, other.spec));
     }
     this.given.push(given);
+  }
+
+  /** iptables names the option first that stands first in its table. */
+  private clash(one: OptionSpec, other: OptionSpec): string {
+    const [first, second] = this.specs.indexOf(one) < this.specs.indexOf(other) ? [one, other] : [other, one];
+    return `${this.name}: option "--${first.name}" cannot be used together with "--${second.name}".`;
   }
 
   get(name: string): Given | null {
@@ -104,7 +118,7 @@ export class Options {
 
   need(name: string): Given {
     const given = this.get(name);
-    if (given === null) throw this.lacks(`--${name}`);
+    if (given === null) throw this.lacks(`--${name}`, `${this.name}: option "--${name}" must be specified`);
     return given;
   }
 
@@ -120,12 +134,22 @@ export class Options {
   }
 
   /** At least one option must be there. */
-  needAny(what: string): void {
-    if (this.given.length === 0) throw this.lacks(what);
+  needAny(what: string, reason: Reason = ""): void {
+    if (this.given.length === 0) throw this.lacks(what, reason);
   }
 
-  lacks(what: string): Error {
-    return unexpected(this.token, `-${this.dash} ${this.name} with ${what}`);
+  lacks(what: string, reason: Reason = ""): RuleError {
+    return unexpected(this.token, `-${this.dash} ${this.name} with ${what}`, reason);
+  }
+
+  /** What was thrown on reading these options, with iptables' words for an option whose value is bad. */
+  explain(error: unknown): unknown {
+    if (!(error instanceof RuleError) || typeof error.reason === "string") return error;
+    const { column } = error.token;
+    const given = [...this.given].reverse().find(({ token }) => token.column <= column);
+    return given === undefined
+      ? error
+      : new RuleError(error.token, error.expected, error.reason(this.name, given.spec.name));
   }
 
   /** The extension works in these hooks only. */
@@ -136,7 +160,11 @@ export class Options {
 
   /** The rule must name one of these protocols, without `!`. */
   needProtocol(scope: RuleScope, protocols: readonly number[], what: string): void {
-    if (scope.notProtocol || !protocols.includes(scope.protocol)) throw unexpected(this.token, what);
+    if (!scope.notProtocol && protocols.includes(scope.protocol)) return;
+    // The matches that -p loads by itself are refused by iptables, all others by the kernel.
+    const own = this.name === "tcp" || this.name === "udp";
+    const reason = own ? `${this.name.toUpperCase()} match requires '-p ${this.name}'` : "";
+    throw unexpected(this.token, what, reason || kernelRefuses(this.token, scope.chain));
   }
 }
 

@@ -102,7 +102,7 @@ export function parsePort(text: string): number | null {
 
 export function readPort(token: Token): number {
   const port = parsePort(token.text);
-  if (port === null) throw unexpected(token, A_PORT);
+  if (port === null) throw unexpected(token, A_PORT, `invalid port/service \`${token.text}' specified`);
   return port;
 }
 
@@ -121,7 +121,8 @@ export function readPortRange(token: Token): PortRange {
   }
   const min = colon === 0 ? 0 : readPort(part(token, 0, colon));
   const max = colon === token.text.length - 1 ? 0xffff : readPort(part(token, colon + 1));
-  if (max < min) throw unexpected(token, "a port range whose first port is not above its last");
+  if (max < min)
+    throw unexpected(token, "a port range whose first port is not above its last", "invalid portrange (min > max)");
   return { min, max };
 }
 

@@ -71,7 +71,12 @@ export function readProtocol(token: Token): number {
   const text = token.text.toLowerCase();
   if (/^\d+$/.test(text) && Number(text) <= 255) return Number(text);
   const number = numbers.get(text);
-  if (number === undefined) throw unexpected(token, "a protocol (0-255, a name such as tcp, or all)");
+  if (number === undefined)
+    throw unexpected(
+      token,
+      "a protocol (0-255, a name such as tcp, or all)",
+      `unknown protocol "${token.text}" specified`,
+    );
   return number;
 }
 

@@ -1,11 +1,19 @@
-import { type Given, type HookLimit, type MatchKind, type OptionSpec, Options, type TargetKind } from "./extension.ts";
+import {
+  type Given,
+  type HookLimit,
+  type MatchKind,
+  type OptionSpec,
+  Options,
+  type RuleScope,
+  type TargetKind,
+} from "./extension.ts";
 import { MATCH_KINDS, UNMODELLED_MATCHES } from "./matches/index.ts";
 import { protocolMatch, readProtocol } from "./protocol-name.ts";
 import { type Action, BASE_CHAINS, type Chain, type Match, Rule, type RuleHeader, type TableName } from "./rule.ts";
 import { formatRule } from "./rule-format.ts";
 import { TARGET_KINDS, UNMODELLED_TARGETS } from "./targets/index.ts";
-import { part, splitList, type Token, unexpected } from "./tokenizer.ts";
-import { type Network, readDeviceName, readInteger, readNetwork } from "./value.ts";
+import { kernelRefuses, part, splitList, type Token, unexpected } from "./tokenizer.ts";
+import { type Network, parseInteger, readDeviceName, readNetwork } from "./value.ts";
 
 /** What a rule is read against. */
 export interface RulePlace {
@@ -51,6 +59,24 @@ const VERDICTS = ["ACCEPT", "DROP", "RETURN"] as const;
 type BuiltinVerdict = (typeof VERDICTS)[number];
 const ANY: Network = { address: 0, mask: 0 };
 const COUNTER = 2 ** 53 - 1;
+
+function readCount(token: Token, what: string): number {
+  const count = parseInteger(token.text);
+  if (count >= 0 && count <= COUNTER) return count;
+  throw unexpected(token, `a count of ${what}s (0-${COUNTER})`, `-c ${what} counter not numeric`);
+}
+
+function read<Part>(
+  kind: { parse(options: Options, scope: RuleScope): Part },
+  options: Options,
+  scope: RuleScope,
+): Part {
+  try {
+    return kind.parse(options, scope);
+  } catch (error) {
+    throw options.explain(error);
+  }
+}
 
 /** Reads the options of one rule; addresses with commas make several rules of it. */
 export class RuleParser {
@@ -102,14 +128,15 @@ export class RuleParser {
 
   private readValue(spec: OptionSpec, further: boolean): Token {
     const expected = further ? `a second value for --${spec.name}` : `a value for --${spec.name}`;
-    const token = this.next(expected);
-    if (further && !token.quoted && /^[-!]/.test(token.text)) throw unexpected(token, expected);
+    const reason = further ? `--${spec.name} requires two args.` : `option "--${spec.name}" requires an argument`;
+    const token = this.next(expected, reason);
+    if (further && !token.quoted && /^[-!]/.test(token.text)) throw unexpected(token, expected, reason);
     return token;
   }
 
-  private next(expected: string): Token {
+  private next(expected: string, reason = ""): Token {
     const token = this.tokens[this.at];
-    if (token === undefined) throw unexpected(this.end, expected);
+    if (token === undefined) throw unexpected(this.end, expected, reason);
     this.at++;
     return token;
   }
@@ -118,16 +145,16 @@ export class RuleParser {
   private resolve(token: Token): { spec: OptionSpec; owner: Options | null; value: Token | null } {
     if (/^-[^-]/.test(token.text)) {
       const spec = GENERIC.find((generic) => generic.letter === token.text[1]);
-      if (spec === undefined) throw unexpected(token, "an option of a rule");
+      if (spec === undefined) throw unexpected(token, "an option of a rule", `unknown option "${token.text}"`);
       return { spec, owner: null, value: token.text.length > 2 ? part(token, 2) : null };
     }
-    if (!/^--./.test(token.text)) throw unexpected(token, "an option");
+    if (!/^--./.test(token.text)) throw unexpected(token, "an option", `Bad argument \`${token.text}'`);
     const equals = token.text.indexOf("=");
     const word = token.text.slice(2, equals < 0 ? undefined : equals);
     const value = equals < 0 ? null : part(token, equals + 1);
     let found = this.find(word);
     if (found.length === 0 && this.loadProtocol()) found = this.find(word);
-    if (found.length === 0) throw unexpected(token, this.missing(word));
+    if (found.length === 0) throw unexpected(token, this.missing(word), `unknown option "--${word}"`);
     if (found.length > 1)
       throw unexpected(token, `one of ${found.map(({ spec }) => `--${spec.name}`).join(", ")} in full`);
     return { ...found[0]!, value };
@@ -185,7 +212,8 @@ export class RuleParser {
     const { spec, token, values } = given;
     const value = values[0]!;
     const key = spec.name === "goto" ? "jump" : spec.name;
-    if (this.seen.has(key)) throw unexpected(token, `--${spec.name} once`);
+    if (this.seen.has(key))
+      throw unexpected(token, `--${spec.name} once`, `multiple -${token.text[1]} flags not allowed`);
     this.seen.set(key, given);
     if (key === "jump") this.readJump(value, spec.name === "goto");
     else if (key === "protocol") this.readProtocol(given);
@@ -196,21 +224,27 @@ export class RuleParser {
   private readProtocol(given: Given): void {
     this.protocol = readProtocol(given.values[0]!);
     this.notProtocol = given.not;
-    if (given.not && this.protocol === 0) throw unexpected(given.values[0]!, "a protocol other than all behind !");
+    if (given.not && this.protocol === 0)
+      throw unexpected(given.values[0]!, "a protocol other than all behind !", "rule would never match protocol");
   }
 
   private readDevice(given: Given, never: readonly string[]): void {
     readDeviceName(given.values[0]!);
     if (never.includes(this.place.chain.name))
-      throw unexpected(given.token, `no --${given.spec.name} in ${this.place.chain.name}`);
+      throw unexpected(
+        given.token,
+        `no --${given.spec.name} in ${this.place.chain.name}`,
+        `Can't use -${given.spec.name[0]} with ${this.place.chain.name}`,
+      );
   }
 
   private readCounters(first: Token): void {
     const comma = first.text.indexOf(",");
     const packets = comma < 0 ? first : part(first, 0, comma);
-    const bytes = comma < 0 ? this.next("a count of bytes") : part(first, comma + 1);
-    this.packets = readInteger(packets, 0, COUNTER, "a count of packets");
-    this.bytes = readInteger(bytes, 0, COUNTER, "a count of bytes");
+    const both = "-c requires packet and byte counter";
+    const bytes = comma < 0 ? this.next("a count of bytes", both) : part(first, comma + 1);
+    this.packets = readCount(packets, "packet");
+    this.bytes = readCount(bytes, "byte");
   }
 
   private loadMatch(token: Token): void {
@@ -219,6 +253,7 @@ export class RuleParser {
       throw unexpected(
         token,
         UNMODELLED_MATCHES.has(token.text) ? `a modelled match; hopscope does not model ${token.text} yet` : "a match",
+        UNMODELLED_MATCHES.has(token.text) ? "" : `Couldn't load match \`${token.text}':No such file or directory\n`,
       );
     this.matches.push({ kind, options: this.optionsOf(kind, token, "m") });
   }
@@ -228,23 +263,32 @@ export class RuleParser {
     const kind = goto ? undefined : TARGET_KINDS.get(name);
     if (!goto && VERDICTS.includes(name as BuiltinVerdict)) {
       if (name === "DROP" && this.place.table === "nat")
-        throw unexpected(token, "no DROP in table nat, which is not for filtering");
+        throw unexpected(
+          token,
+          "no DROP in table nat, which is not for filtering",
+          '\nThe "nat" table is not intended for filtering, the use of DROP is therefore inhibited.\n',
+        );
       this.action = { kind: "verdict", verdict: name as BuiltinVerdict };
     } else if (kind !== undefined) {
       if (kind.tables && !kind.tables.includes(this.place.table))
-        throw unexpected(token, `${name} only in table ${kind.tables.join(" or ")}`);
+        throw unexpected(
+          token,
+          `${name} only in table ${kind.tables.join(" or ")}`,
+          kernelRefuses(token, this.place.chain.name),
+        );
       this.target = { kind, options: this.optionsOf(kind, token, "j") };
     } else this.readChain(token, goto);
   }
 
   private readChain(token: Token, goto: boolean): void {
     const chain = this.place.chains.get(token.text);
+    const absent = `Chain '${token.text}' does not exist`;
     if (chain === undefined && UNMODELLED_TARGETS.has(token.text))
       throw unexpected(token, `a modelled target; hopscope does not model ${token.text} yet`);
     if (chain === undefined && BASE_CHAINS[this.place.table].includes(token.text))
-      throw unexpected(token, "a target or a user-defined chain");
+      throw unexpected(token, "a target or a user-defined chain", absent);
     if (chain === undefined)
-      throw unexpected(token, goto ? "a chain of this table" : "a target or a chain of this table");
+      throw unexpected(token, goto ? "a chain of this table" : "a target or a chain of this table", absent);
     if (chain.policy !== null) throw unexpected(token, "a target or a user-defined chain");
     this.jump = token;
     this.action = { kind: "chain", chain, goto };
@@ -254,7 +298,12 @@ export class RuleParser {
     const given = this.seen.get(name);
     if (given === undefined) return [{ network: ANY, not: false }];
     const items = splitList(given.values[0]!);
-    if (items.length > 1 && given.not) throw unexpected(given.values[0]!, "one address behind !");
+    if (items.length > 1 && given.not)
+      throw unexpected(
+        given.values[0]!,
+        "one address behind !",
+        "! not allowed with multiple source or destination IP addresses",
+      );
     return items.map((item) => {
       const network = readNetwork(item);
       if (network.mask === 0 && given.not) throw unexpected(item, "an address that is not all of them behind !");
@@ -267,19 +316,19 @@ export class RuleParser {
     destination: { network: Network; not: boolean },
   ): ParsedRule {
     const { table, sets = null } = this.place;
-    const scope = { table, sets, protocol: this.protocol, notProtocol: this.notProtocol };
+    const scope = { table, sets, chain: this.place.chain.name, protocol: this.protocol, notProtocol: this.notProtocol };
     const limits: HookLimit[] = [];
     const matches: Match[] = [];
     for (const { kind, options } of this.matches) {
       options.limits.length = 0;
-      matches.push(kind.parse(options, scope));
+      matches.push(read(kind, options, scope));
       limits.push(...options.limits);
     }
     if (this.target !== null) {
       const { kind, options } = this.target;
       options.limits.length = 0;
       if (kind.hooks) options.limit(kind.hooks);
-      this.action = { kind: "target", target: kind.parse(options, scope) };
+      this.action = { kind: "target", target: read(kind, options, scope) };
       limits.push(...options.limits);
     }
     const header = this.header(source, destination);

@@ -3,7 +3,7 @@ import { checkTable } from "./chain-check.ts";
 import { BASE_CHAINS, Chain, TABLES, Table, type TableName } from "./rule.ts";
 import { type ParsedRule, RuleParser } from "./rule-parser.ts";
 import { endOfLine, part, type Token, tokenize, unexpected } from "./tokenizer.ts";
-import { readInteger } from "./value.ts";
+import { parseInteger } from "./value.ts";
 
 export { formatRule, formatTables } from "./rule-format.ts";
 
@@ -60,9 +60,14 @@ export function parseRules(text: string, file: string, options: RuleOptions = {}
 
 function readTableName(tokens: readonly Token[], end: Token): TableName {
   const token = tokens[0]!;
-  if (!token.text.startsWith("*")) throw unexpected(token, 'a table ("*filter")');
+  if (!token.text.startsWith("*")) throw unexpected(token, 'a table ("*filter")', `line ${token.line} failed`);
   const name = TABLES.find((table) => `*${table}` === token.text);
-  if (name === undefined) throw unexpected(part(token, 1), `a table (${TABLES.join(", ")})`);
+  if (name === undefined)
+    throw unexpected(
+      part(token, 1),
+      `a table (${TABLES.join(", ")})`,
+      `iptables-restore: line ${token.line} table name '${token.text.slice(1)}' invalid`,
+    );
   if (tokens.length > 1) throw unexpected(tokens[1] ?? end, "nothing after the table");
   return name;
 }
@@ -110,7 +115,8 @@ class TableText {
   private readDeclaration(tokens: readonly Token[], end: Token): void {
     const name = part(tokens[0]!, 1);
     const policy = tokens[1];
-    if (policy === undefined) throw unexpected(end, "a policy (ACCEPT, DROP or -)");
+    if (policy === undefined)
+      throw unexpected(end, "a policy (ACCEPT, DROP or -)", `iptables-restore: line ${end.line} policy invalid`);
     const chain = this.chains.get(name.text) ?? this.addChain(readChainName(name), this.isBase(name) ? "ACCEPT" : null);
     // iptables-nft empties a chain that is declared again; iptables-legacy would refuse it.
     if (chain.policy === null) this.rules.get(chain)!.length = 0;
@@ -146,7 +152,10 @@ class TableText {
     const numbered = command === "-R" || (command === "-I" && /^\d+$/.test(tokens[2]?.text ?? ""));
     const rules = this.rules.get(chain)!;
     let at = command === "-I" ? 0 : rules.length;
-    if (numbered) at = this.readNumber(tokens[2] ?? end, rules.length + (command === "-I" ? 1 : 0)) - 1;
+    if (numbered) {
+      const [more, what] = command === "-I" ? ([1, "insertion"] as const) : ([0, "replacement"] as const);
+      at = this.readNumber(tokens[2] ?? end, rules.length + more, what) - 1;
+    }
     rules.splice(at, command === "-R" ? 1 : 0, ...this.parse(chain, tokens.slice(numbered ? 3 : 2), end, counters));
   }
 
@@ -160,9 +169,14 @@ class TableText {
     return new RuleParser(tokens, end, place).parse(counters);
   }
 
-  private readNumber(token: Token, most: number): number {
-    if (most === 0) throw unexpected(token, "a chain with rules");
-    return readInteger(token, 1, most, "a rule number");
+  private readNumber(token: Token, most: number, command: "insertion" | "replacement" | "deletion"): number {
+    const number = parseInteger(token.text);
+    if (number >= 1 && number <= most) return number;
+    throw unexpected(
+      token,
+      most === 0 ? "a chain with rules" : `a rule number (1-${most})`,
+      failed(token, `Index of ${command} too big`),
+    );
   }
 
   /** `-D CHAIN number`, or the first rule that says the same. */
@@ -170,12 +184,19 @@ class TableText {
     const chain = this.readChain(tokens[1] ?? end);
     const rules = this.rules.get(chain)!;
     if (tokens.length === 3 && /^\d+$/.test(tokens[2]!.text)) {
-      rules.splice(this.readNumber(tokens[2]!, rules.length) - 1, 1);
+      rules.splice(this.readNumber(tokens[2]!, rules.length, "deletion") - 1, 1);
       return;
     }
     for (const { rule } of this.parse(chain, tokens.slice(2), end, { packets: 0, bytes: 0 })) {
       const at = rules.findIndex((other) => other.rule.text === rule.text);
-      if (at < 0) throw unexpected(tokens[2] ?? end, "a rule of this chain");
+      if (at < 0) {
+        const token = tokens[2] ?? end;
+        throw unexpected(
+          token,
+          "a rule of this chain",
+          failed(token, "Bad rule (does a matching rule exist in that chain?)"),
+        );
+      }
       rules.splice(at, 1);
     }
   }
@@ -188,7 +209,11 @@ class TableText {
       for (const rules of this.rules.values())
         for (const { rule } of rules)
           if (rule.action.kind === "chain" && rule.action.chain === chain)
-            throw unexpected(tokens[1] ?? tokens[0]!, `a chain that no rule leads to, as one does to ${chain.name}`);
+            throw unexpected(
+              tokens[1] ?? tokens[0]!,
+              `a chain that no rule leads to, as one does to ${chain.name}`,
+              `\nline ${tokens[0]!.line}: CHAIN_DEL failed (Device or resource busy): chain ${chain.name}`,
+            );
       this.chains.delete(chain.name);
       this.rules.delete(chain);
     }
@@ -206,7 +231,8 @@ class TableText {
 
   private create(tokens: readonly Token[], end: Token): void {
     const name = tokens[1] ?? end;
-    if (this.chains.has(name.text)) throw unexpected(name, "a chain that does not exist yet");
+    if (this.chains.has(name.text))
+      throw unexpected(name, "a chain that does not exist yet", failed(name, "Chain already exists"));
     this.addChain(readChainName(name), null);
     if (tokens.length > 2) throw unexpected(tokens[2]!, "nothing after the chain");
   }
@@ -219,7 +245,8 @@ class TableText {
   private readChain(token: Token): Chain {
     const chain = token.end ? undefined : this.chains.get(token.text);
     if (chain !== undefined) return chain;
-    if (!this.isBase(token)) throw unexpected(token, "a chain of this table");
+    if (!this.isBase(token))
+      throw unexpected(token, "a chain of this table", failed(token, "No chain/target/match by that name"));
     return this.addChain(token.text, "ACCEPT");
   }
 
@@ -229,8 +256,10 @@ class TableText {
   }
 
   private setPolicy(chain: Chain, token: Token): void {
-    if (token.text !== "ACCEPT" && token.text !== "DROP") throw unexpected(token, "a policy (ACCEPT or DROP)");
-    if (chain.policy === null) throw unexpected(token, "- (a user-defined chain has no policy)");
+    if (token.text !== "ACCEPT" && token.text !== "DROP")
+      throw unexpected(token, "a policy (ACCEPT or DROP)", failed(token, "Bad policy name"));
+    if (chain.policy === null)
+      throw unexpected(token, "- (a user-defined chain has no policy)", failed(token, "Bad built-in chain name"));
     chain.policy = token.text;
   }
 
@@ -242,10 +271,20 @@ class TableText {
   }
 }
 
+/** A command that libiptc could not carry out. */
+const failed = ({ line }: Token, why: string): string => `line ${line} failed: ${why}.`;
+
 function readChainName(token: Token): string {
   const { text } = token;
   if (token.end || text === "" || text.length > CHAIN_NAME || /^[-!]/.test(text))
-    throw unexpected(token, `a chain name (1 to ${CHAIN_NAME} characters, not - or ! at its start)`);
-  if (["ACCEPT", "DROP", "RETURN", "QUEUE"].includes(text)) throw unexpected(token, "a chain name that is no verdict");
+    throw unexpected(
+      token,
+      `a chain name (1 to ${CHAIN_NAME} characters, not - or ! at its start)`,
+      text.length > CHAIN_NAME
+        ? `chain name \`${text}' too long (must be under ${CHAIN_NAME + 1} chars)`
+        : `Invalid chain name \`${text}'`,
+    );
+  if (["ACCEPT", "DROP", "RETURN", "QUEUE"].includes(text))
+    throw unexpected(token, "a chain name that is no verdict", "chain name may not clash with target name");
   return text;
 }

@@ -30,7 +30,8 @@ export class SetDirections {
 /** `web src,dst` */
 export function readDirections({ values }: Given, { sets }: RuleScope): SetDirections {
   const [set, list] = values as [Token, Token];
-  if (sets !== null && !sets.has(set.text)) throw unexpected(set, "a set that exists");
+  if (sets !== null && !sets.has(set.text))
+    throw unexpected(set, "a set that exists", `Set ${set.text} doesn't exist.`);
   const items = splitList(list);
   for (const [i, item] of items.entries())
     if ((item.text !== "src" && item.text !== "dst") || i >= 6)

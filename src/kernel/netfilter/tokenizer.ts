@@ -14,11 +14,29 @@ export interface Token {
   readonly end: boolean;
 }
 
-/** The one way in which rule text is refused. */
-export function unexpected(token: Token, expected: string): InputError {
-  const found = token.end ? "the end of the line" : `"${token.text}"`;
-  return new InputError({ file: token.file, line: token.line, column: token.column }, found, expected);
+/** What iptables says of a refusal; a function of the extension and the option where it names them. */
+export type Reason = string | ((extension: string, option: string) => string);
+
+/** Rule text that iptables refuses, or that hopscope does not model. */
+export class RuleError extends InputError {
+  constructor(
+    readonly token: Token,
+    expected: string,
+    /** iptables' own words; empty where none are known. */
+    readonly reason: Reason,
+  ) {
+    const found = token.end ? "the end of the line" : `"${token.text}"`;
+    super({ file: token.file, line: token.line, column: token.column }, found, expected);
+  }
 }
+
+/** The one way in which rule text is refused. */
+export const unexpected = (token: Token, expected: string, reason: Reason = ""): RuleError =>
+  new RuleError(token, expected, reason);
+
+/** The reason for a rule that only the kernel refuses. */
+export const kernelRefuses = ({ line }: Token, chain: string, error = "Invalid argument"): string =>
+  `\nline ${line}: RULE_APPEND failed (${error}): rule in chain ${chain}`;
 
 /** Words are parted by blanks; double quotes hold them together, and inside them a backslash takes the next character as it is. */
 export function tokenize(text: string, file: string, line: number): Token[] {

@@ -25,7 +25,11 @@ export function readTos(token: Token): Masked {
   }
   const value = NAMES.get(token.text.toLowerCase());
   if (value === undefined)
-    throw unexpected(token, "a TOS byte (0-255) with or without a mask, or a name such as Minimize-Delay");
+    throw unexpected(
+      token,
+      "a TOS byte (0-255) with or without a mask, or a name such as Minimize-Delay",
+      `Symbolic name "${token.text}" is unknown`,
+    );
   return { value, mask: NAME_MASK };
 }
 

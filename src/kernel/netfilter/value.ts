@@ -1,5 +1,5 @@
 import { formatIpv4, maskOf, parseIpv4 } from "../../wire/address.ts";
-import { part, type Token, unexpected } from "./tokenizer.ts";
+import { part, type Reason, type Token, unexpected } from "./tokenizer.ts";
 
 /** A number, decimal, octal with a leading 0 or hexadecimal with 0x, as `strtoul(base 0)` reads it; NaN for anything else. */
 export function parseInteger(text: string): number {
@@ -11,22 +11,39 @@ export function parseInteger(text: string): number {
 /** Reads an integer in a range; `what` names it in the error. */
 export function readInteger(token: Token, min: number, max: number, what = "a number"): number {
   const value = parseInteger(token.text);
-  if (!(value >= min && value <= max)) throw unexpected(token, `${what} (${min}-${max})`);
+  if (!(value >= min && value <= max)) throw unexpected(token, `${what} (${min}-${max})`, outOfRange(min, max));
   return value;
 }
+
+const outOfRange =
+  (min: number, max: number): Reason =>
+  (extension, option) =>
+    `${extension}: bad value for option "--${option}", or out of range (${min}-${max}).`;
 
 /** `5`, `5:9`, `5:` or `:9`. */
 export function readIntegerRange(token: Token, limit: number, what: string): { min: number; max: number } {
   const colon = token.text.indexOf(":");
   if (colon < 0) {
-    const value = readInteger(token, 0, limit, what);
+    const value = readEnd(token, limit, what);
     return { min: value, max: value };
   }
   return {
-    min: colon === 0 ? 0 : readInteger(part(token, 0, colon), 0, limit, what),
-    max: colon === token.text.length - 1 ? limit : readInteger(part(token, colon + 1), 0, limit, what),
+    min: colon === 0 ? 0 : readEnd(part(token, 0, colon), limit, what),
+    max: colon === token.text.length - 1 ? limit : readEnd(part(token, colon + 1), limit, what),
   };
 }
+
+function readEnd(token: Token, limit: number, what: string): number {
+  const value = parseInteger(token.text);
+  if (value >= 0 && value <= limit) return value;
+  throw unexpected(token, `${what} (0-${limit})`, badEnd(token, limit));
+}
+
+/** The reason for a bad end of a range. */
+export const badEnd =
+  ({ text }: Token, limit: number | bigint): Reason =>
+  (extension, option) =>
+    `${extension}: bad value for option "--${option}" near "${text}", or out of range (0-${limit}).`;
 
 /** A 32-bit value and its mask, both signed. */
 export interface Masked {
@@ -39,12 +56,20 @@ const U32 = 0xffffffff;
 /** `0x10` or `0x10/0xff`. */
 export function readMasked(token: Token): Masked {
   const slash = token.text.indexOf("/");
-  if (slash < 0) return { value: readInteger(token, 0, U32, "a mark") | 0, mask: -1 };
   return {
-    value: readInteger(part(token, 0, slash), 0, U32, "a mark") | 0,
-    mask: readInteger(part(token, slash + 1), 0, U32, "a mask") | 0,
+    value: readMark(slash < 0 ? token : part(token, 0, slash), "a mark"),
+    mask: slash < 0 ? -1 : readMark(part(token, slash + 1), "a mask"),
   };
 }
+
+function readMark(token: Token, what: string): number {
+  const value = parseInteger(token.text);
+  if (value >= 0 && value <= U32) return value | 0;
+  throw unexpected(token, `${what} (0-${U32})`, badMark);
+}
+
+const badMark: Reason = (extension, option) =>
+  `${extension}: bad integer value for option "--${option}", or out of range.`;
 
 export const readMask = (token: Token): number => readInteger(token, 0, U32, "a mask") | 0;
 
@@ -55,7 +80,7 @@ export function readAddress(token: Token): number {
   try {
     return parseIpv4(token.text);
   } catch {
-    throw unexpected(token, "an IPv4 address");
+    throw unexpected(token, "an IPv4 address", `host/network \`${token.text}' not found`);
   }
 }
 
@@ -75,7 +100,13 @@ export function readNetwork(token: Token): Network {
   if (slash < 0) return { address, mask: -1 };
   const suffix = part(token, slash + 1);
   if (suffix.text.includes(".")) return { address, mask: readAddress(suffix) };
-  return { address, mask: maskOf(readInteger(suffix, 0, 32, "a prefix length")) };
+  return { address, mask: maskOf(readPrefixLength(suffix)) };
+}
+
+function readPrefixLength(token: Token): number {
+  const length = parseInteger(token.text);
+  if (length >= 0 && length <= 32) return length;
+  throw unexpected(token, "a prefix length (0-32)", `invalid mask \`${token.text}' specified`);
 }
 
 /** The prefix length of a contiguous mask; -1 for any other. */
@@ -103,7 +134,8 @@ export function readAddressRange(token: Token): { min: number; max: number } {
 const A_DEVICE = "a device name (1 to 15 characters, a + at the end for any ending)";
 
 export function readDeviceName(token: Token): string {
-  if (token.end || token.text === "" || token.text.length > 15) throw unexpected(token, A_DEVICE);
+  if (token.end || token.text === "" || token.text.length > 15)
+    throw unexpected(token, A_DEVICE, `interface name \`${token.text}' must be shorter than IFNAMSIZ (15)`);
   return token.text;
 }
 

@@ -203,7 +203,10 @@ function readIndex(): Dump[] {
 function restore(file: string): string | InputError {
   const text = readFileSync(`${DATA}/iptables-save/dumps/${file}`, "utf8");
   try {
-    return formatTables(parseRules(text, file, { lenient: true }), { counters: false, backend: "legacy" });
+    return formatTables(parseRules(text, file, { lenient: true, sets: new Map() }), {
+      counters: false,
+      backend: "legacy",
+    });
   } catch (error) {
     if (error instanceof InputError) return error;
     throw error;

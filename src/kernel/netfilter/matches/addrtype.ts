@@ -60,7 +60,7 @@ function readTypes(token: Token | null): number {
   let bits = 0;
   for (const item of token === null ? [] : splitList(token)) {
     const bit = (TYPES as readonly string[]).indexOf(item.text.toUpperCase());
-    if (bit < 0) throw unexpected(item, `an address type (${TYPES.join(", ")})`);
+    if (bit < 0) throw unexpected(item, `an address type (${TYPES.join(", ")})`, `addrtype: bad type "${item.text}"`);
     bits |= 1 << bit;
   }
   return bits;
@@ -77,7 +77,8 @@ export const addrtypeKind: MatchKind = {
     { name: "limit-iface-out", values: 0 },
   ],
   parse(options) {
-    if (!options.has("src-type") && !options.has("dst-type")) throw options.lacks("--src-type or --dst-type");
+    if (!options.has("src-type") && !options.has("dst-type"))
+      throw options.lacks("--src-type or --dst-type", "addrtype: you must specify --src-type or --dst-type");
     const limitIn = options.get("limit-iface-in");
     const limitOut = options.get("limit-iface-out");
     if (limitIn) options.limit(["prerouting", "input", "forward"], limitIn.token);

@@ -4,7 +4,7 @@ import type { Namespace } from "../../namespace.ts";
 import type { MatchKind } from "../extension.ts";
 import type { Match } from "../rule.ts";
 import { part, type Token, unexpected } from "../tokenizer.ts";
-import { printOption } from "../value.ts";
+import { badEnd, printOption } from "../value.ts";
 
 const MODES = ["packets", "bytes", "avgpkt"] as const;
 type Mode = (typeof MODES)[number];
@@ -62,13 +62,14 @@ class ConnbytesMatch implements Match {
 function readCount(token: Token, otherwise: bigint): bigint {
   if (token.text === "") return otherwise;
   const count = /^\d+$/.test(token.text) ? BigInt(token.text) : -1n;
-  if (count < 0n || count > MOST) throw unexpected(token, `a count (0-${MOST})`);
+  if (count < 0n || count > MOST) throw unexpected(token, `a count (0-${MOST})`, badEnd(token, MOST));
   return count;
 }
 
 function readWord<T extends string>(token: Token, words: readonly T[]): T {
   const word = words.find((each) => each === token.text);
-  if (word === undefined) throw unexpected(token, `one of ${words.join(", ")}`);
+  if (word === undefined)
+    throw unexpected(token, `one of ${words.join(", ")}`, (_, option) => `Unknown --${option} \`${token.text}'`);
   return word;
 }
 
@@ -81,7 +82,8 @@ export const connbytesKind: MatchKind = {
     const colon = token.text.indexOf(":");
     const min = readCount(colon < 0 ? token : part(token, 0, colon), 0n);
     const max = colon < 0 ? MOST : readCount(part(token, colon + 1), MOST);
-    if (max < min) throw unexpected(token, "a range whose first count is not above its last");
+    if (max < min)
+      throw unexpected(token, "a range whose first count is not above its last", `${min} should be less than ${max}`);
     const mode = readWord(options.need("connbytes-mode").values[0]!, MODES);
     const direction = readWord(options.need("connbytes-dir").values[0]!, DIRECTIONS);
     return new ConnbytesMatch(min, max, given.not, mode, direction);

@@ -89,7 +89,11 @@ export const connlimitKind: MatchKind = {
   parse(options) {
     const above = options.get("connlimit-above");
     const given = above ?? options.get("connlimit-upto");
-    if (given === null) throw options.lacks("--connlimit-upto or --connlimit-above");
+    if (given === null)
+      throw options.lacks(
+        "--connlimit-upto or --connlimit-above",
+        'You must specify "--connlimit-above" or "--connlimit-upto".',
+      );
     const mask = options.value("connlimit-mask");
     return new ConnlimitMatch(
       readInteger(given.values[0]!, 0, MOST, "a number of connections"),

@@ -179,7 +179,7 @@ export const conntrackKind: MatchKind = {
     { name: "ctdir" },
   ],
   parse(options) {
-    options.needAny("at least one option");
+    options.needAny("at least one option", "conntrack: At least one option is required");
     return new ConntrackMatch({
       states: read(options, "ctstate", (token) => readStates(token, CTSTATES)),
       protocol: read(options, "ctproto", readTracked),

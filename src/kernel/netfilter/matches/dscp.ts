@@ -33,7 +33,7 @@ export const dscpKind: MatchKind = {
     const given = options.get("dscp");
     if (given !== null) return new DscpMatch(readInteger(given.values[0]!, 0, 63, "a DSCP value"), given.not);
     const name = options.get("dscp-class");
-    if (name === null) throw options.lacks("--dscp or --dscp-class");
+    if (name === null) throw options.lacks("--dscp or --dscp-class", "DSCP match: Parameter --dscp is required");
     return new DscpMatch(readDscpClass(name.values[0]!), name.not);
   },
 };

@@ -132,7 +132,7 @@ export const hashlimitKind: MatchKind = {
   parse(options) {
     const above = options.get("hashlimit-above");
     const given = above ?? options.get("hashlimit-upto");
-    if (given === null) throw options.lacks("--hashlimit-upto or --hashlimit-above");
+    if (given === null) throw options.lacks("--hashlimit-upto or --hashlimit-above", "You have to specify --hashlimit");
     const modes = readModes(options.value("hashlimit-mode"));
     return new HashlimitMatch(readConfig(options, given, modes), {
       table: readName(options),

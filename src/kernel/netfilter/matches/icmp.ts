@@ -94,7 +94,14 @@ export function readIcmpType(token: Token): Wanted {
   if (exact) return exact;
   if (!/^\d/.test(text)) {
     const begun = [...NAMES.keys()].filter((name) => text !== "" && name.startsWith(text));
-    if (begun.length !== 1) throw unexpected(token, begun.length === 0 ? what : `one of ${begun.join(", ")}`);
+    if (begun.length !== 1)
+      throw unexpected(
+        token,
+        begun.length === 0 ? what : `one of ${begun.join(", ")}`,
+        begun.length === 0
+          ? `Unknown ICMP type \`${token.text}'`
+          : `Ambiguous ICMP type \`${token.text}': \`${begun[0]}' or \`${begun[1]}'?`,
+      );
     return NAMES.get(begun[0]!)!;
   }
   const slash = text.indexOf("/");

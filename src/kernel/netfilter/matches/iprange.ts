@@ -56,7 +56,7 @@ export const iprangeKind: MatchKind = {
     { name: "dst-range", not: true },
   ],
   parse(options) {
-    options.needAny("--src-range or --dst-range");
+    options.needAny("--src-range or --dst-range", "iprange match: You must specify `--src-range' or `--dst-range'");
     return new IprangeMatch(read(options, "src-range"), read(options, "dst-range"));
   },
 };

@@ -59,7 +59,7 @@ function readRate(token: Token): Rate {
   const given = token.text.includes("/") ? UNITS.find((unit) => word !== "" && unit.long.startsWith(word)) : UNITS[3];
   const packets = Number(digits);
   if (given === undefined || packets === 0)
-    throw unexpected(token, "a rate such as 5/second, 5/minute, 5/hour or 5/day");
+    throw unexpected(token, "a rate such as 5/second, 5/minute, 5/hour or 5/day", `bad rate "${token.text}"'`);
   const pause = Math.floor((SCALE * given.seconds) / packets);
   if (pause === 0) throw unexpected(token, `a rate of at most ${SCALE}/second`);
   return simplify(pause);

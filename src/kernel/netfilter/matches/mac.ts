@@ -35,7 +35,8 @@ function readMac(token: Token): Mac {
   const bytes = /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(token.text)
     ? token.text.split(":").map((byte) => Number.parseInt(byte, 16))
     : null;
-  if (bytes === null) throw unexpected(token, "a MAC address such as 02:42:ac:11:00:02");
+  if (bytes === null)
+    throw unexpected(token, "a MAC address such as 02:42:ac:11:00:02", "Invalid MAC address specified.");
   const [a, b, c, d, e, f] = bytes as [number, number, number, number, number, number];
   return { high: (a << 8) | b, low: (c << 24) | (d << 16) | (e << 8) | f };
 }

@@ -83,6 +83,6 @@ export const multiportKind: MatchKind = {
       const given = options.get(which);
       if (given !== null) return new MultiportMatch(which, readRanges(given.values[0]!), given.not);
     }
-    throw options.lacks("--sports, --dports or --ports");
+    throw options.lacks("--sports, --dports or --ports", "multiport expection an option");
   },
 };

@@ -82,7 +82,11 @@ export const ownerKind: MatchKind = {
     const exists = options.get("socket-exists");
     const supplementary = options.get("suppl-groups");
     if (supplementary !== null && !options.before("gid-owner", "suppl-groups"))
-      throw unexpected(supplementary.token, "--gid-owner before --suppl-groups");
+      throw unexpected(
+        supplementary.token,
+        "--gid-owner before --suppl-groups",
+        'owner: Bad value for "--suppl-groups" option: "you need to use --gid-owner first"',
+      );
     if (user === null && group === null && exists === null)
       throw options.lacks("--uid-owner, --gid-owner or --socket-exists");
     options.limit(["output", "postrouting"]);

@@ -79,7 +79,7 @@ export const physdevKind: MatchKind = {
     { name: "physdev-is-bridged", values: 0, not: true },
   ],
   parse(options) {
-    options.needAny("at least one option");
+    options.needAny("at least one option", "PHYSDEV: no physdev option specified");
     return new PhysdevMatch(
       readWanted(options, "physdev-is-in"),
       readPort(options, "physdev-in"),

@@ -53,7 +53,8 @@ export const pkttypeKind: MatchKind = {
     const token = given.values[0]!;
     const begun = token.text.toLowerCase();
     const found = begun === "" ? undefined : TYPES.find(([word]) => word.startsWith(begun));
-    if (found === undefined) throw unexpected(token, "a packet type (unicast, broadcast or multicast)");
+    if (found === undefined)
+      throw unexpected(token, "a packet type (unicast, broadcast or multicast)", `Bad packet type '${token.text}'`);
     return new PkttypeMatch(found[1], given.not);
   },
 };

@@ -32,7 +32,12 @@ class QuotaMatch implements Match {
 
 function readQuota(token: Token): bigint {
   const quota = /^(\d+|0x[0-9a-f]+)$/i.test(token.text) ? BigInt(token.text) : -1n;
-  if (quota < 0n || quota > MOST) throw unexpected(token, `a number of bytes (0-${MOST})`);
+  if (quota < 0n || quota > MOST)
+    throw unexpected(
+      token,
+      `a number of bytes (0-${MOST})`,
+      `quota: bad value for option "--quota", or out of range (0-${MOST}).`,
+    );
   return quota;
 }
 

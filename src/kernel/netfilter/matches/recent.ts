@@ -118,7 +118,12 @@ export const recentKind: MatchKind = {
     if (action === "set" || action === "remove")
       for (const name of CHECKS) {
         const given = options.get(name);
-        if (given !== null) throw unexpected(given.token, `no --${name} beside --${action}`);
+        if (given !== null)
+          throw unexpected(
+            given.token,
+            `no --${name} beside --${action}`,
+            `recent: option "--${name}" cannot be used together with "--${action}".`,
+          );
       }
     const seconds = options.value("seconds");
     const reap = options.get("reap");

@@ -39,7 +39,7 @@ export function readStates(token: Token, allowed: readonly StateName[]): number 
   let bits = 0;
   for (const item of splitList(token)) {
     const bit = (allowed as readonly string[]).indexOf(item.text.toUpperCase());
-    if (bit < 0) throw unexpected(item, `a connection state (${allowed.join(", ")})`);
+    if (bit < 0) throw unexpected(item, `a connection state (${allowed.join(", ")})`, `Bad ctstate "${item.text}"`);
     bits |= 1 << bit;
   }
   return bits;

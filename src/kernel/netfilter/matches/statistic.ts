@@ -59,7 +59,12 @@ class NthMatch implements Match {
 
 function readProbability(token: Token): number {
   const value = /^(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(token.text) ? Number(token.text) : Number.NaN;
-  if (!(value >= 0 && value <= 1)) throw unexpected(token, "a probability (0-1)");
+  if (!(value >= 0 && value <= 1))
+    throw unexpected(
+      token,
+      "a probability (0-1)",
+      `statistic: bad value for option "--probability", or out of range (0-1).`,
+    );
   return Math.round(value * SCALE);
 }
 
@@ -72,7 +77,12 @@ function parseNth(options: Options): Match {
   const given = options.need("every");
   const every = readInteger(given.values[0]!, 1, MOST, "a number of packets");
   const packet = readInteger(options.need("packet").values[0]!, 0, MOST, "a packet");
-  if (packet >= every) throw unexpected(options.value("packet")!, `a packet below --every (0-${every - 1})`);
+  if (packet >= every)
+    throw unexpected(
+      options.value("packet")!,
+      `a packet below --every (0-${every - 1})`,
+      "the --packet p must be 0 <= p <= n-1",
+    );
   return new NthMatch(every, packet, given.not);
 }
 

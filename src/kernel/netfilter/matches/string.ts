@@ -105,7 +105,8 @@ function readHexString(token: Token): number[] {
 
 function readPattern(options: Options): { pattern: Uint8Array; not: boolean } {
   const given = options.get("string") ?? options.get("hex-string");
-  if (given === null) throw options.lacks("--string or --hex-string");
+  if (given === null)
+    throw options.lacks("--string or --hex-string", "STRING match: You must specify `--string' or `--hex-string'");
   const token = given.values[0]!;
   const bytes = given.spec.name === "string" ? encode(token.text) : readHexString(token);
   if (bytes.length === 0 || bytes.length > LONGEST) throw unexpected(token, `a pattern of 1 to ${LONGEST} bytes`);

@@ -53,7 +53,12 @@ export const tcpmssKind: MatchKind = {
     options.needProtocol(scope, [ipv4.PROTOCOL_TCP], "-p tcp in a rule with the match tcpmss");
     const given = options.need("mss");
     const { min, max } = readIntegerRange(given.values[0]!, 0xffff, "a segment size in bytes");
-    if (max < min) throw unexpected(given.values[0]!, "a range of sizes whose first is not above its last");
+    if (max < min)
+      throw unexpected(
+        given.values[0]!,
+        "a range of sizes whose first is not above its last",
+        "tcpmss: invalid range given",
+      );
     return new TcpmssMatch(min, max, given.not);
   },
 };

@@ -41,6 +41,9 @@ export const ttlKind: MatchKind = {
       const given = options.get(comparison);
       if (given !== null) return new TtlMatch(comparison, readInteger(given.values[0]!, 0, 255, "a TTL"), given.not);
     }
-    throw options.lacks("--ttl-eq, --ttl-lt or --ttl-gt");
+    throw options.lacks(
+      "--ttl-eq, --ttl-lt or --ttl-gt",
+      "TTL match: You must specify one of `--ttl-eq', `--ttl-lt', `--ttl-gt",
+    );
   },
 };

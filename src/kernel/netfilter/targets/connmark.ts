@@ -88,7 +88,10 @@ export const connmarkKind: TargetKind = {
       );
     const mode: Mode = options.has("save-mark") ? "save" : "restore";
     if (mode === "restore" && !options.has("restore-mark"))
-      throw options.lacks("--set-mark, --save-mark, --restore-mark or another change of the mark");
+      throw options.lacks(
+        "--set-mark, --save-mark, --restore-mark or another change of the mark",
+        "CONNMARK target: No operation specified",
+      );
     const connectionMask = mask ?? options.value("ctmask");
     const packetMask = mask ?? options.value("nfmask");
     return new ConnmarkTarget(

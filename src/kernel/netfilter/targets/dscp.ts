@@ -35,7 +35,8 @@ export const dscpKind: TargetKind = {
     const value = options.value("set-dscp");
     if (value !== null) return new DscpTarget(readInteger(value, 0, 63, "a DSCP value"));
     const name = options.value("set-dscp-class");
-    if (name === null) throw options.lacks("--set-dscp or --set-dscp-class");
+    if (name === null)
+      throw options.lacks("--set-dscp or --set-dscp-class", "DSCP target: Parameter --set-dscp is required");
     return new DscpTarget(readDscpClass(name));
   },
 };

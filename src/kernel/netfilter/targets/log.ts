@@ -47,7 +47,12 @@ class LogTarget implements Target {
 function readLevel(token: Token): number {
   const word = token.text.toLowerCase();
   const level = /^[0-7]$/.test(word) ? Number(word) : LEVELS.get(word);
-  if (level === undefined) throw unexpected(token, `a log level (0-7 or ${[...LEVELS.keys()].join(", ")})`);
+  if (level === undefined)
+    throw unexpected(
+      token,
+      `a log level (0-7 or ${[...LEVELS.keys()].join(", ")})`,
+      `log level "${token.text}" unknown`,
+    );
   return level;
 }
 

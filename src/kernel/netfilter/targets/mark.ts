@@ -56,7 +56,11 @@ export const markKind: TargetKind = {
   options: markOptions(),
   parse(options) {
     const change = readMarkChange(options);
-    if (change === null) throw options.lacks("--set-mark or another change of the mark");
+    if (change === null)
+      throw options.lacks(
+        "--set-mark or another change of the mark",
+        "MARK: One of the --set-xmark, --{and,or,xor,set}-mark options is required",
+      );
     return new MarkTarget(change.value, change.mask);
   },
 };

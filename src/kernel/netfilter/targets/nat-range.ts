@@ -40,7 +40,11 @@ export function makeRange(
 
 export function needPortProtocol(token: Token, scope: RuleScope): void {
   if (!WITH_PORTS.includes(scope.protocol))
-    throw unexpected(token, "ports only in a rule with -p tcp, udp, sctp, dccp or icmp");
+    throw unexpected(
+      token,
+      "ports only in a rule with -p tcp, udp, sctp, dccp or icmp",
+      "Need TCP, UDP, SCTP or DCCP with port specification",
+    );
 }
 
 /** `80`, `http` or `80-90`. */
@@ -48,7 +52,7 @@ export function readPorts(token: Token): PortRange {
   const port = parsePort(token.text);
   if (port !== null) return { min: port, max: port };
   const dash = token.text.indexOf("-");
-  if (dash < 0) throw unexpected(token, A_PORT);
+  if (dash < 0) throw unexpected(token, A_PORT, `Port \`${token.text}' not valid`);
   const min = readNumber(part(token, 0, dash));
   const max = readNumber(part(token, dash + 1));
   if (max < min) throw unexpected(token, "a port range whose first port is not above its last");
@@ -57,7 +61,8 @@ export function readPorts(token: Token): PortRange {
 
 function readNumber(token: Token): number {
   const port = parseInteger(token.text);
-  if (!(port >= 0 && port <= 0xffff)) throw unexpected(token, "a port number (0-65535)");
+  if (!(port >= 0 && port <= 0xffff))
+    throw unexpected(token, "a port number (0-65535)", `Port \`${token.text}' not valid`);
   return port;
 }
 
@@ -80,8 +85,14 @@ export function readRange(options: Options, name: string, scope: RuleScope, shif
   if (slash < 0) return makeRange(options, addresses, ports);
   const base = part(token, slash + 1);
   const port = parsePort(base.text);
-  if (!shift || ports.min === ports.max) throw unexpected(base, "a base port only behind the port range of a DNAT");
-  if (port === null || port === 0) throw unexpected(base, "a base port (1-65535 or a service name)");
+  if (!shift || ports.min === ports.max)
+    throw unexpected(
+      base,
+      "a base port only behind the port range of a DNAT",
+      "Shifted portmap ranges not supported with this kernel",
+    );
+  if (port === null || port === 0)
+    throw unexpected(base, "a base port (1-65535 or a service name)", `Port \`${base.text}' not valid`);
   return makeRange(options, addresses, ports, port);
 }
 

@@ -46,7 +46,12 @@ export const rejectKind: TargetKind = {
     if (token === null) return new RejectTarget(ANSWERS[3]);
     const word = token.text.toLowerCase();
     const answer = ANSWERS.find(({ name, short }) => word !== "" && (name.startsWith(word) || short.startsWith(word)));
-    if (answer === undefined) throw unexpected(token, `one of ${ANSWERS.map(({ name }) => name).join(", ")}`);
+    if (answer === undefined)
+      throw unexpected(
+        token,
+        `one of ${ANSWERS.map(({ name }) => name).join(", ")}`,
+        `unknown reject type "${token.text}"`,
+      );
     if (answer.code < 0 && (scope.protocol !== PROTOCOL_TCP || scope.notProtocol))
       throw unexpected(token, "tcp-reset only in a rule with -p tcp");
     return new RejectTarget(answer);

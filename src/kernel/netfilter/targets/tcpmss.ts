@@ -110,7 +110,8 @@ export const tcpmssKind: TargetKind = {
     options.needProtocol(scope, [ipv4.PROTOCOL_TCP], "TCPMSS only in a rule with -p tcp");
     const mss = options.value("set-mss");
     if (mss !== null) return new TcpmssTarget(readInteger(mss, 0, 0xffff - HEADERS + 1, "a segment size in bytes"));
-    if (!options.has("clamp-mss-to-pmtu")) throw options.lacks("--set-mss or --clamp-mss-to-pmtu");
+    if (!options.has("clamp-mss-to-pmtu"))
+      throw options.lacks("--set-mss or --clamp-mss-to-pmtu", "TCPMSS target: At least one parameter is required");
     options.limit(["forward", "output", "postrouting"]);
     return new TcpmssTarget(null);
   },

@@ -52,7 +52,8 @@ export const tosKind: TargetKind = {
   ],
   parse(options) {
     const change = readChange(options);
-    if (change === null) throw options.lacks("--set-tos, --and-tos, --or-tos or --xor-tos");
+    if (change === null)
+      throw options.lacks("--set-tos, --and-tos, --or-tos or --xor-tos", "TOS: An action is required");
     return new TosTarget(change.value, change.mask);
   },
 };
