@@ -14,77 +14,64 @@ export function digest(path: string): string {
           .split("\n")
           .filter((line) => line !== "")
       : [];
+  const notIgmp = (line: string) => !/igmp|unknown {2}2 /.test(line);
   return [
     ...lines("cmd").flatMap(commandLine),
-    ...lines("conntrack").map((line) => `CT  ${line.replace(/^\[[\d.]+\]\s+/, "")}`),
-    ...lines("tcpdump").map((line) => `DEV ${line.replace(/^\S+ /, "").replace(/ options \[.*?\],/, "")}`),
-    ...hooks(lines("xtmon")),
+    ...lines("conntrack")
+      .filter(notIgmp)
+      .map((line) => `CT  ${line.replace(/^\[[\d.]+\]\s+/, "")}`),
+    ...lines("tcpdump")
+      .filter(notIgmp)
+      .map((line) => `DEV ${line.replace(/^\S+ /, "").replace(/ options \[.*?\],/, "")}`),
+    ...hookLines(lines("xtmon")),
     "",
   ].join("\n");
 }
 
 /** What the command learned of the network; timings and its own summary are left out. */
 function commandLine(line: string): string[] {
-  if (!/^(64 bytes from |From |client local|# |\d {2})/.test(line)) return [];
+  if (!/^(64 bytes from |From |client |ping: |reply |# |\d {2}|\S+ A @)/.test(line)) return [];
   return [`CMD ${line.replace(/ time=.*/, "")}`];
 }
 
-/** `xtables-monitor --trace`: one PKT line per packet and hook, its rules and policies below it. */
-function hooks(lines: readonly string[]): string[] {
-  const told = new HookLines();
+/**
+ * `xtables-monitor --trace`, of the kernel or of hopscope: one PKT line per packet and hook, its rules and policies below
+ * it. Identifications, which the kernel draws at random, are numbered as they appear.
+ */
+export function hookLines(lines: readonly string[]): string[] {
+  const told: string[] = [];
+  const identifications: string[] = [];
+  let header = "";
+  let written = "";
+  const identification = (word: string): string => {
+    if (!identifications.includes(word)) identifications.push(word);
+    return `ID=#${identifications.indexOf(word) + 1}`;
+  };
   for (const line of lines) {
-    if (line.startsWith("PACKET: ")) told.packet(line.trim().split(" ").slice(3));
-    else {
-      const { where, what, rule } =
-        /TRACE: \d+ \S+ (?<where>\w+:[\w-]+):(?:rule:0x\w+:)?(?<what>\S+) *(?<rule>.*)/.exec(line)!.groups as Record<
-          string,
-          string
-        >;
-      if (rule!.endsWith("-j TRACE")) continue;
-      const text = rule!.replace(/^-4 -t \w+ -A \S+ /, "");
-      told.line(where!, what === "0xfffffffb" ? "RETURN" : what!, text);
+    if (line.startsWith("PACKET: ")) {
+      const words = linkWords(line.trim().split(" ").slice(3)).filter((word) => !word.startsWith("MACPROTO="));
+      header = words.map((word) => (word.startsWith("ID=") ? identification(word) : word)).join(" ");
+      continue;
     }
+    const [, where, what, rule] = /TRACE: \d+ \S+ (\w+:[\w-]+):(?:rule:0x\w+:)?(\S+) *(.*)/.exec(line)!;
+    if (rule!.endsWith("-j TRACE")) continue;
+    if (header !== written) told.push(`PKT ${header}`);
+    written = header;
+    const text = rule!.replace(/^-4 -t \w+ -A \S+ ?/, "");
+    told.push(`      ${where} ${what === "0xfffffffb" ? "RETURN" : what}${text === "" ? "" : `  ${text}`}`);
   }
-  return told.lines;
+  return told;
 }
 
-/** Writes PKT blocks; both the kernel's account and hopscope's go through it. */
-export class HookLines {
-  readonly lines: string[] = [];
-  private header = "";
-  private written = "";
-  private readonly identifications = new Map<string, number>();
-
-  /** What a base chain begins with: words such as `IN=docker0`, as `xtables-monitor` prints them. */
-  packet(words: readonly string[]): void {
-    const link = words.indexOf("LL=0x0");
-    const known =
-      link < 0 ? words : [...words.slice(0, link), ...linkWords(words[link + 1]!), ...words.slice(link + 2)];
-    this.header = known
-      .filter((word) => !word.startsWith("MACPROTO="))
-      .map((word) => (word.startsWith("ID=") ? `ID=#${this.identification(word)}` : word))
-      .join(" ");
-  }
-
-  line(where: string, what: string, rule: string): void {
-    if (this.header !== this.written) this.lines.push(`PKT ${this.header}`);
-    this.written = this.header;
-    this.lines.push(`      ${where} ${what}${rule === "" ? "" : `  ${rule}`}`);
-  }
-
-  /** The kernel draws identifications at random: they are numbered as they appear. */
-  private identification(word: string): number {
-    if (!this.identifications.has(word)) this.identifications.set(word, this.identifications.size + 1);
-    return this.identifications.get(word)!;
-  }
-}
-
-/** The Ethernet header of a packet without an input device; iptables 1.8.9 prints its bytes as signed characters. */
-function linkWords(hex: string): string[] {
-  const bytes = hex
-    .match(/ffffff[89a-f][\da-f]|[0-7][\da-f]/g)!
-    .map((byte) => Number.parseInt(byte.slice(-2), 16).toString(16));
-  return [`MACSRC=${bytes.slice(6, 12).join(":")}`, `MACDST=${bytes.slice(0, 6).join(":")}`];
+/** Where the packet has no input device, iptables 1.8.9 prints the bytes of its Ethernet header as signed characters. */
+function linkWords(words: readonly string[]): readonly string[] {
+  const link = words.indexOf("LL=0x0");
+  if (link < 0) return words;
+  const bytes = words[link + 1]!.match(/ffffff[89a-f][\da-f]|[0-7][\da-f]/g)!.map((byte) =>
+    Number.parseInt(byte.slice(-2), 16).toString(16),
+  );
+  const known = [`MACSRC=${bytes.slice(6, 12).join(":")}`, `MACDST=${bytes.slice(0, 6).join(":")}`];
+  return [...words.slice(0, link), ...known, ...words.slice(link + 2)];
 }
 
 export const recording = (name: string): string => readFileSync(join(folder, name), "utf8");
