@@ -33,6 +33,8 @@ const PROTOCOL = "^src/kernel/protocol\\.ts$";
 /** Third-party packages, each with the rooms that may use it. */
 const PACKAGES = {
   "ip-address": ["wire"],
+  "dns-packet": ["wire"],
+  buffer: ["wire"],
   yaml: ["docker", "scenario"],
   zod: ["docker", "scenario"],
   commander: ["cli"],

@@ -1,4 +1,5 @@
 import { parseIpv4 } from "../wire/address.ts";
+import { isDomainName } from "../wire/dns.ts";
 import { InputError } from "../wire/input-error.ts";
 
 /** Where a text stands in the file that it came from. */
@@ -30,63 +31,108 @@ export function splitWords(text: string, place: Place): Word[] {
   return words;
 }
 
-/** The arguments of a command: options as `getopt()` reads them, then operands. */
-export class Arguments {
-  private readonly options = new Map<string, Word>();
-  readonly operands: Word[] = [];
+/**
+ * The options of a command: getopt's option string, in which a colon follows each letter that takes a value, and long
+ * names, each with the letter that it stands for, or with ":" (a value) or "" (none) where it has no letter.
+ * Without letters one dash may stand before a long name, as Go's `flag` has it.
+ */
+export interface Grammar {
+  readonly letters: string;
+  readonly long?: Readonly<Record<string, string>>;
+}
 
-  /**
-   * `letters` is getopt's option string: a colon follows each letter that takes a value.
-   * @throws {InputError} for an option that is not in it.
-   */
+/** The arguments of a command: options as `getopt_long()` reads them, then operands. */
+export class Arguments {
+  /** By letter, or by long name where there is no letter; an option that is given again comes behind. */
+  private readonly options = new Map<string, Word[]>();
+  readonly operands: Word[] = [];
+  private readonly words: Word[];
+
+  /** @throws {InputError} for an option that is not in the grammar. */
   constructor(
     readonly command: string,
     words: readonly Word[],
     private readonly end: Place,
-    letters: string,
+    private readonly grammar: Grammar,
   ) {
-    for (let i = 0; i < words.length; i++) {
-      const word = words[i]!;
-      if (!/^-[A-Za-z]/.test(word.text)) {
-        this.operands.push(word);
-        continue;
-      }
-      i += this.readOption(word, words[i + 1] ?? null, letters);
-    }
+    const dash = grammar.letters === "" ? /^--?[A-Za-z]/ : /^--[A-Za-z]/;
+    this.words = [...words];
+    for (let word = this.words.shift(); word !== undefined; word = this.words.shift())
+      if (dash.test(word.text)) this.readLong(word);
+      else if (/^-[A-Za-z]/.test(word.text)) this.readLetters(word);
+      else this.operands.push(word);
   }
 
-  /** Answers how many words the option took besides its own. */
-  private readOption(word: Word, next: Word | null, letters: string): 0 | 1 {
+  private readLong(word: Word): void {
+    const { letters, long = {} } = this.grammar;
+    const [, name = "", value] = /^--?([^=]+)(?:=(.*))?$/s.exec(word.text) ?? [];
+    const meaning = Object.hasOwn(long, name) ? long[name]! : null;
+    if (meaning === null) throw this.unknown(word);
+    const key = meaning === "" || meaning === ":" ? name : meaning;
+    const takes = meaning === ":" || (meaning !== "" && letters[letters.indexOf(meaning) + 1] === ":");
+    if (!takes) this.add(key, word);
+    else if (value === undefined) this.add(key, this.value(word.text));
+    else
+      this.add(key, { text: value, place: { ...word.place, column: word.place.column + word.text.indexOf("=") + 1 } });
+  }
+
+  /** `-vx value`, or `-vxvalue`. */
+  private readLetters(word: Word): void {
+    const { letters } = this.grammar;
     for (let at = 1; at < word.text.length; at++) {
       const letter = word.text[at]!;
       const slot = letters.indexOf(letter);
-      if (slot < 0) {
-        const known = [...letters.replaceAll(":", "")].map((option) => `-${option}`);
-        throw unexpected(word, this.end, `an option of ${this.command} that hopscope models (${known.join(", ")})`);
-      }
+      if (slot < 0) throw this.unknown(word);
       if (letters[slot + 1] !== ":") {
-        this.options.set(letter, word);
+        this.add(letter, word);
         continue;
       }
       const rest = word.text.slice(at + 1);
-      if (rest !== "") {
-        const place = { ...word.place, column: word.place.column + at + 1 };
-        this.options.set(letter, { text: rest, place });
-        return 0;
-      }
-      if (next === null) throw unexpected(null, this.end, `a value for -${letter}`);
-      this.options.set(letter, next);
-      return 1;
+      const place = { ...word.place, column: word.place.column + at + 1 };
+      this.add(letter, rest === "" ? this.value(`-${letter}`) : { text: rest, place });
+      return;
     }
-    return 0;
+  }
+
+  private value(option: string): Word {
+    const word = this.words.shift();
+    if (word === undefined) throw unexpected(null, this.end, `a value for ${option}`);
+    return word;
+  }
+
+  private add(key: string, word: Word): void {
+    const given = this.options.get(key);
+    if (given === undefined) this.options.set(key, [word]);
+    else given.push(word);
+  }
+
+  private unknown(word: Word): InputError {
+    const { letters, long = {} } = this.grammar;
+    const dashes = letters === "" ? "-" : "--";
+    const known = [
+      ...[...letters.replaceAll(":", "")].map((letter) => `-${letter}`),
+      ...Object.keys(long).map((name) => `${dashes}${name}`),
+    ];
+    return unexpected(word, this.end, `an option of ${this.command} that hopscope models (${known.join(", ")})`);
   }
 
   has(letter: string): boolean {
     return this.options.has(letter);
   }
 
+  /** The value of an option, the last one where it is given again. */
   option(letter: string): Word | null {
-    return this.options.get(letter) ?? null;
+    return this.options.get(letter)?.at(-1) ?? null;
+  }
+
+  /** Every value of an option that may be given again. */
+  all(letter: string): readonly Word[] {
+    return this.options.get(letter) ?? [];
+  }
+
+  /** An error about a word of this command. */
+  error(word: Word | null, expected: string): InputError {
+    return unexpected(word, this.end, expected);
   }
 
   /** A whole number in [low, high]; `otherwise` where the option is absent. */
@@ -130,8 +176,15 @@ export class Arguments {
     try {
       return parseIpv4(word.text);
     } catch {
-      throw unexpected(word, this.end, "an IPv4 address; hopscope does not resolve names yet");
+      throw unexpected(word, this.end, "an IPv4 address");
     }
+  }
+
+  /** An address, or a name to be resolved when the command runs. */
+  target(word: Word): string {
+    if (/^[\d.]+$/.test(word.text)) this.address(word);
+    else if (!isDomainName(word.text.replace(/\.$/, ""))) throw unexpected(word, this.end, "an IPv4 address or a name");
+    return word.text;
   }
 
   port(word: Word): number {

@@ -5,6 +5,7 @@ import { formatIpv4 } from "../wire/address.ts";
 import type { Arguments } from "./command-line.ts";
 import { describeError } from "./icmp-message.ts";
 import type { Environment, Program } from "./program.ts";
+import { nameOf, resolve } from "./resolver.ts";
 
 /** Times in nanoseconds. */
 export interface PingOptions {
@@ -21,6 +22,10 @@ export interface PingOptions {
   readonly ttl?: number;
   /** `-M`: "want" forbids fragments while the request fits, "do" always, "dont" never. */
   readonly discovery?: Discovery;
+  /** The name that stood for the destination; null for an address. */
+  readonly name?: string | null;
+  /** Addresses alone, as `-n` has it; an address as the destination has it, too. */
+  readonly numeric?: boolean;
 }
 
 type Discovery = (typeof DISCOVERY)[number];
@@ -32,7 +37,7 @@ const SECOND = 1e9;
 
 /** `ping` of iputils, as its options are read. @throws {InputError}. */
 export function parsePing(words: Arguments): Program {
-  const options: PingOptions = {
+  const options = {
     count: words.integer("c", 0, [1, 1_000_000]),
     interval: words.seconds("i", 1),
     timeout: words.seconds("W", 10),
@@ -40,10 +45,24 @@ export function parsePing(words: Arguments): Program {
     size: words.integer("s", 56, [0, 65_507]),
     ttl: words.integer("t", 0, [1, 255]),
     discovery: words.word("M", "want", DISCOVERY),
-    destination: words.address(words.operand("the address to ping")),
+    numeric: words.has("n"),
   };
+  const target = words.target(words.operand("the address to ping"));
   words.finish();
-  return ping(options);
+  return {
+    ...ping({ ...options, destination: 0 }),
+    start: (environment) =>
+      resolve(environment, target, ({ addresses, error, packet }) => {
+        const [destination] = addresses;
+        if (destination !== undefined) {
+          const name = target === formatIpv4(destination) ? null : target;
+          new Ping(environment, { ...options, destination, name }).start();
+          return;
+        }
+        environment.say(`ping: ${target}: ${error}`, packet);
+        environment.exit(2);
+      }),
+  };
 }
 
 /** Asks a host for echoes and prints each answer with its time, as `ping` of iputils does. */
@@ -72,6 +91,10 @@ class Ping {
   private errors = 0;
   /** The most requests that were under way at once. */
   private pipe = 0;
+  private readonly names = new Map<number, string>();
+  /** Lines that wait for the name of an address. */
+  private unnamed = 0;
+  private over = false;
 
   constructor(
     private readonly environment: Environment,
@@ -92,7 +115,8 @@ class Ping {
 
   start(): void {
     const { destination, size = 56, deadline = 0 } = this.options;
-    const target = formatIpv4(destination);
+    const address = formatIpv4(destination);
+    const target = this.options.name ?? address;
     this.started = this.latest = this.now;
     const probe = this.environment.udp.open({ broadcast: true });
     const failed = probe.connect(destination, 1025);
@@ -103,7 +127,7 @@ class Ping {
       this.environment.exit(2);
       return;
     }
-    this.environment.say(`PING ${target} (${target}) ${size}(${size + HEADERS}) bytes of data.`);
+    this.environment.say(`PING ${target} (${address}) ${size}(${size + HEADERS}) bytes of data.`);
     if (deadline > 0) this.deadline.armIn(deadline);
     this.send();
   }
@@ -138,7 +162,7 @@ class Ping {
 
   private get complete(): boolean {
     const { count = 0 } = this.options;
-    return count > 0 && this.answered.size + this.errors >= count;
+    return count > 0 && this.unnamed === 0 && this.answered.size + this.errors >= count;
   }
 
   /** `acknowledge()`. */
@@ -147,40 +171,57 @@ class Ping {
     if (behind <= 0x7fff) this.pipe = Math.max(this.pipe, behind + 1);
   }
 
+  /** Prints a line about an address, once its name is known where names are wanted (`pr_addr()`). */
+  private print(from: number, packet: number, line: (who: string) => string): void {
+    const address = formatIpv4(from);
+    const { name = null, numeric = false } = this.options;
+    const known = this.names.get(from);
+    if (name === null || numeric || known !== undefined) {
+      this.environment.say(line(known === undefined ? address : `${known} (${address})`), packet);
+      if (this.complete) this.finish();
+      return;
+    }
+    this.unnamed++;
+    nameOf(this.environment, from, (found) => {
+      this.unnamed--;
+      this.names.set(from, found);
+      if (!this.over) this.print(from, packet, line);
+    });
+  }
+
   private replied({ from, sequence, ttl, bytes, packet }: Echo): void {
     const sentAt = this.sentAt.get(sequence);
     const duplicate = this.answered.has(sequence);
     this.latest = this.now;
     this.acknowledge(sequence);
-    let line = `${bytes} bytes from ${formatIpv4(from)}: icmp_seq=${sequence} ttl=${ttl}`;
+    let rest = `icmp_seq=${sequence} ttl=${ttl}`;
     if (sentAt !== undefined) {
       const time = this.now - sentAt;
       this.times.push(time);
-      line += ` time=${formatTime(time)} ms`;
+      rest += ` time=${formatTime(time)} ms`;
     }
     if (duplicate) this.duplicates++;
     else this.answered.add(sequence);
-    this.environment.say(duplicate ? `${line} (DUP!)` : line, packet);
-    if (this.complete) this.finish();
+    if (duplicate) rest += " (DUP!)";
+    this.print(from, packet, (who) => `${bytes} bytes from ${who}: ${rest}`);
   }
 
   private failed({ sequence, error, packet }: EchoError): void {
     this.errors++;
     this.latest = this.now;
     this.acknowledge(sequence);
-    const from = formatIpv4(error.from);
-    this.environment.say(`From ${from} icmp_seq=${sequence} ${describeError(error)}`, packet);
-    if (this.complete) this.finish();
+    this.print(error.from, packet, (who) => `From ${who} icmp_seq=${sequence} ${describeError(error)}`);
   }
 
   private finish(): void {
+    this.over = true;
     this.socket.close();
     for (const timer of [this.next, this.last, this.deadline]) timer.cancel();
     const { say, exit } = this.environment;
     const received = this.answered.size;
     const { sent, times } = this;
     say("");
-    say(`--- ${formatIpv4(this.options.destination)} ping statistics ---`);
+    say(`--- ${this.options.name ?? formatIpv4(this.options.destination)} ping statistics ---`);
     const parts = [`${sent} packets transmitted`, `${received} received`];
     if (this.duplicates > 0) parts.push(`+${this.duplicates} duplicates`);
     if (this.errors > 0) parts.push(`+${this.errors} errors`);

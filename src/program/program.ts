@@ -1,3 +1,4 @@
+import type { Random } from "../sim/random.ts";
 import type { Scheduler } from "../sim/scheduler.ts";
 import type { PingSockets } from "../socket/ping.ts";
 import type { UdpSockets } from "../socket/udp.ts";
@@ -7,6 +8,11 @@ export interface Environment {
   readonly udp: UdpSockets;
   readonly ping: PingSockets;
   readonly scheduler: Scheduler;
+  readonly random: Random;
+  /** Environment variables. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Files by their path: `/etc/hosts`, `/etc/resolv.conf`. */
+  readonly files: ReadonlyMap<string, string>;
   /** Prints a line; `packet` is the one that made it say so. */
   say(line: string, packet?: number): void;
   /** Ends the program with the exit status that a shell would see. */

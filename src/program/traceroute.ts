@@ -7,10 +7,13 @@ import * as icmp from "../wire/icmp.ts";
 import type { Arguments } from "./command-line.ts";
 import { type ErrorMessage, markOf } from "./icmp-message.ts";
 import type { Environment, Program } from "./program.ts";
+import { resolve } from "./resolver.ts";
 
 /** Times in nanoseconds. */
 export interface TracerouteOptions {
   readonly destination: number;
+  /** The name that stood for it. */
+  readonly name?: string;
   /** What the probes are: UDP datagrams to ports where nobody listens, or ICMP echo requests. */
   readonly method?: "udp" | "icmp";
   readonly firstHop?: number;
@@ -30,18 +33,32 @@ const UDP_DATA = new Uint8Array(PACKET - 28).map((_, i) => 0x40 + i);
 
 /** `traceroute` of Linux, as its options are read. @throws {InputError}. */
 export function parseTraceroute(words: Arguments): Program {
-  const options: TracerouteOptions = {
-    method: words.has("I") ? "icmp" : "udp",
+  const options = {
+    method: words.has("I") ? ("icmp" as const) : ("udp" as const),
     firstHop: words.integer("f", 1, [1, 255]),
     maxHops: words.integer("m", 30, [1, 255]),
     probes: words.integer("q", 3, [1, 10]),
     timeout: words.seconds("w", 5),
     port: words.integer("p", 33_434, [1, 65_535]),
     numeric: words.has("n"),
-    destination: words.address(words.operand("the address to trace the route to")),
   };
+  const target = words.target(words.operand("the address to trace the route to"));
   words.finish();
-  return traceroute(options);
+  return {
+    name: "traceroute",
+    serves: false,
+    start: (environment) =>
+      resolve(environment, target, ({ addresses, error, packet }) => {
+        const [destination] = addresses;
+        if (destination !== undefined) {
+          new Traceroute(environment, { ...options, destination, name: target }).start();
+          return;
+        }
+        environment.say(`${target}: ${error}`, packet);
+        environment.say(`Cannot handle "host" cmdline arg \`${target}' on position 1 (argc 1)`);
+        environment.exit(2);
+      }),
+  };
 }
 
 /**
@@ -93,8 +110,9 @@ class Traceroute {
 
   start(): void {
     const { destination, maxHops = 30 } = this.options;
-    const target = formatIpv4(destination);
-    this.environment.say(`traceroute to ${target} (${target}), ${maxHops} hops max, ${PACKET} byte packets`);
+    const address = formatIpv4(destination);
+    const { name = address } = this.options;
+    this.environment.say(`traceroute to ${name} (${address}), ${maxHops} hops max, ${PACKET} byte packets`);
     this.next();
   }
 

@@ -65,6 +65,12 @@ const RULES = {
   rules_file: text("the path of a file with iptables-restore text, from the scenario's folder").optional(),
 };
 
+const env = map(
+  shaped("the name of an environment variable", /^[A-Za-z_][A-Za-z0-9_]*$/),
+  z.string({ error: "a text" }),
+  "environment variables of programs",
+);
+
 const device = keys("a device", {
   type: z
     .enum(["bridge", "dummy"], { error: "a type of device (bridge, dummy); the ends of links need none" })
@@ -87,6 +93,12 @@ const namespaceSpec = keys("a namespace", {
   fdb: list(text("MAC dev PORT"), "a list of static bridge entries").optional(),
   sysctls: sysctls.optional(),
   ipsets: text("ipset save text").optional(),
+  env: env.optional(),
+  files: map(
+    shaped("the path of a file such as /etc/resolv.conf", /^\/\S+$/),
+    z.string({ error: "the text of a file" }),
+    "files that programs read, by their path",
+  ).optional(),
   ...RULES,
 });
 
@@ -178,6 +190,7 @@ const step = keys("a step", {
   in: namespace.describe("the namespace that it happens in").optional(),
   run: text("a command such as ping -c 1 203.0.113.10").optional(),
   name: text("the name by which an expectation means this program").optional(),
+  env: env.optional(),
   inject: end.describe("a device that sends a frame from outside").optional(),
   frame: frame.optional(),
   hex: bytes.optional(),

@@ -22,7 +22,7 @@ export class ProgramSteps {
   steps(command: string, name: string | undefined, ns: string, i: number): LabStep[] {
     const [program, ...words] = splitWords(command, PLACE);
     const run = this.runs.find((each) => each.name === (name ?? program!.text))!;
-    const read = (letters: string) => new Arguments(program!.text, words, PLACE, letters);
+    const read = (letters: string) => new Arguments(program!.text, words, PLACE, { letters });
     switch (program!.text) {
       case "ping":
         return this.ping(read("c:i:W:w:s:t:M:n"), run, ns, i);

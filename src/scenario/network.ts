@@ -59,6 +59,11 @@ class Builder {
     }
     for (const [name, spec] of namespaces) this.raiseDevices(name, spec);
     for (const [name, spec] of namespaces) this.addLayer3(name, spec);
+    for (const [name, { env = {}, files = {} }] of namespaces) {
+      const host = this.world.host(name);
+      Object.assign(host.env, env);
+      for (const [path, text] of Object.entries(files)) host.files.set(path, text);
+    }
     for (const [name, spec] of namespaces) {
       const { net } = this.world.host(name);
       if (spec.ipsets !== undefined) {

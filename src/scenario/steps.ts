@@ -99,7 +99,7 @@ export class Plan {
   /** Keys that say more about one action are refused beside another. */
   private checkCompanions(spec: StepSpec, action: (typeof STEP_ACTIONS)[number], path: Path): void {
     const companions: Readonly<Record<string, readonly string[]>> = {
-      run: ["in", "name"],
+      run: ["in", "name", "env"],
       inject: ["frame", "hex", "count"],
       rules: ["in"],
       rules_file: ["in"],
@@ -173,18 +173,20 @@ export class Plan {
     const run: ProgramRun = { name, namespace: spec.in!, command, lines: [], status: null };
     this.programs.push(run);
     return (done) => {
-      this.launch(program, run, done);
+      this.launch(program, run, spec.env ?? {}, done);
       if (program.serves && run.status === null) done();
     };
   }
 
-  private launch(program: Program, run: ProgramRun, done: () => void): void {
+  private launch(program: Program, run: ProgramRun, env: Readonly<Record<string, string>>, done: () => void): void {
     const { fabric } = this.world;
-    const { net, udp, ping } = this.world.host(run.namespace);
+    const host = this.world.host(run.namespace);
+    const { net } = host;
     program.start({
-      udp,
-      ping,
+      ...host,
+      env: { ...host.env, ...env },
       scheduler: fabric.scheduler,
+      random: net.random.fork(`program/${run.name}`),
       say(text, packet = 0) {
         run.lines.push({ time: fabric.scheduler.now, text, packet });
         fabric.trace?.step(STEP.program, packet, net.place, fabric.names.text(text));

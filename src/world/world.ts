@@ -27,6 +27,10 @@ export interface Host {
   readonly net: Namespace;
   readonly udp: UdpSockets;
   readonly ping: PingSockets;
+  /** Environment variables of its programs. */
+  readonly env: Record<string, string>;
+  /** Files that its programs read, by their path. */
+  readonly files: Map<string, string>;
 }
 
 /** Hosts, namespaces and the cables between them: one simulation, deterministic in its seed. */
@@ -43,7 +47,13 @@ export class World {
   addNamespace(name: string): Host {
     if (this.hosts.has(name)) throw new RangeError(`namespace ${name} exists`);
     const net = new Namespace(this.fabric, name);
-    const host = { net, udp: new UdpSockets(net, net.random.fork("udp")), ping: new PingSockets(net) };
+    const host = {
+      net,
+      udp: new UdpSockets(net, net.random.fork("udp")),
+      ping: new PingSockets(net),
+      env: {},
+      files: new Map(),
+    };
     this.hosts.set(name, host);
     this.devices.set(net.loopback.device.index, net.loopback.device);
     return host;

@@ -43,15 +43,16 @@ export interface Printed {
 }
 
 /** Starts a program, or a command line; the world still has to run. */
-export function start(world: World, namespace: string, program: Program | string): Printed {
-  const { udp, ping } = world.host(namespace);
+export function start(world: World, namespace: string, program: Program | string, env = {}): Printed {
+  const host = world.host(namespace);
   const { scheduler } = world.fabric;
   const printed: Printed = { lines: [], seconds: [], status: null };
   const place = { file: "test", line: 1, column: 1 };
   (typeof program === "string" ? parseCommand(program, place) : program).start({
-    udp,
-    ping,
+    ...host,
+    env: { ...host.env, ...env },
     scheduler,
+    random: host.net.random.fork("program"),
     say(line) {
       printed.lines.push(line);
       printed.seconds.push(scheduler.now / 1e9);
@@ -65,8 +66,8 @@ export function start(world: World, namespace: string, program: Program | string
 }
 
 /** Runs one command to its end. */
-export function run(world: World, namespace: string, command: string): Printed {
-  const printed = start(world, namespace, command);
+export function run(world: World, namespace: string, command: string, env = {}): Printed {
+  const printed = start(world, namespace, command, env);
   world.run();
   return printed;
 }
