@@ -167,11 +167,10 @@ export class BridgePort implements Receiver {
         STEP.hook,
         packet.id,
         this.bridge.place,
-        hook,
-        leave,
+        hook | (leave << 3) | FAMILY_BRIDGE | (STATES.indexOf(packet.connectionState) << 5),
         from,
         to,
-        STATES.indexOf(packet.connectionState) | FAMILY_BRIDGE | (packet.mark << 5),
+        packet.mark,
       );
   }
 }

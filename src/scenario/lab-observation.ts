@@ -11,22 +11,22 @@ import type { LabConnectionEvent, LabTrace } from "./lab-case.ts";
 
 /** One row of the recorder as a record of the rule trace; null where it is none, or of another family. */
 export function traceRecord(names: Names, cells: Int32Array, families: ReadonlySet<string>): LabTrace | null {
-  const [kind, , place, a, b, c, d, e] = cells as unknown as number[];
+  const [kind, , place, a, b, c, d] = cells as unknown as number[];
   if (kind === STEP.hook) {
     const name = names.get(place!);
-    const family = (e! >> 4) & 1 ? "bridge" : "ip";
+    const family = (a! >> 4) & 1 ? "bridge" : "ip";
     if (name === null || !families.has(family)) return null;
-    const input = names.get(c!);
-    const output = names.get(d!);
-    const mark = e! >>> 5;
+    const input = names.get(b!);
+    const output = names.get(c!);
+    const mark = d! >>> 0;
     return {
       ns: "namespace" in name ? name.namespace : "",
       family,
-      hook: WORDS.hook[a!]!,
-      at: WORDS.passage[b!]!,
+      hook: WORDS.hook[a! & 7]!,
+      at: WORDS.passage[(a! >> 3) & 1]!,
       ...(input?.kind === "device" ? { iif: input.device } : {}),
       ...(output?.kind === "device" ? { oif: output.device } : {}),
-      ...connectionState(WORDS.connectionState[e! & 15]!),
+      ...connectionState(WORDS.connectionState[(a! >> 5) & 15]!),
       ...(mark !== 0 ? { mark } : {}),
     };
   }
@@ -87,7 +87,8 @@ export function counters({ netfilter: { tables } }: Namespace): unknown {
     for (const chain of table.chains.values())
       chains[chain.name] = {
         rules: chain.rules.map((rule) => [rule.packets, rule.bytes]),
-        ...(chain.policy === null ? {} : { policy: chain.policy, packets: chain.packets, bytes: chain.bytes }),
+        ...(chain.policy === null ? {} : { policy: chain.policy }),
+        ...(chain.policy === null || !chain.counts ? {} : { packets: chain.packets, bytes: chain.bytes }),
       };
     out[table.name] = chains;
   }

@@ -185,15 +185,15 @@ export const STEP_KINDS = [
     level: "step",
     says: "enters or leaves a netfilter hook",
     operands: [
-      word("hook", "hook"),
-      word("passage", "passage"),
+      bits("hookPassageFamilyState", [
+        { name: "hook", type: "word", words: "hook", shift: 0, width: 3 },
+        { name: "passage", type: "word", words: "passage", shift: 3, width: 1 },
+        { name: "family", type: "word", words: "family", shift: 4, width: 1 },
+        { name: "state", type: "word", words: "connectionState", shift: 5, width: 4 },
+      ]),
       place("in"),
       place("out"),
-      bits("stateFamilyMark", [
-        { name: "state", type: "word", words: "connectionState", shift: 0, width: 4 },
-        { name: "family", type: "word", words: "family", shift: 4, width: 1 },
-        { name: "mark", type: "hex", shift: 5 },
-      ]),
+      hex("mark"),
     ],
   },
   {

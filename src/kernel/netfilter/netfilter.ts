@@ -55,11 +55,10 @@ export class HookPoint {
       STEP.hook,
       packet.id,
       this.net.place,
-      this.number,
-      passage,
+      this.number | (passage << 3) | (state << 5),
       input === null ? 0 : input.place,
       output === null ? 0 : output.place,
-      state | (packet.mark << 5),
+      packet.mark,
     );
   }
 }

@@ -120,7 +120,8 @@ class TableText {
     const chain = this.chains.get(name.text) ?? this.addChain(readChainName(name), this.isBase(name) ? "ACCEPT" : null);
     // iptables-nft empties a chain that is declared again; iptables-legacy would refuse it.
     if (chain.policy === null) this.rules.get(chain)!.length = 0;
-    if (policy.text !== "-") this.setPolicy(chain, policy);
+    if (policy.text === "-") chain.counts = true;
+    else this.setPolicy(chain, policy);
     const counters = tokens[2];
     if (counters === undefined) return;
     const [, packets, bytes] = COUNTERS.exec(counters.text) ?? [];
@@ -247,7 +248,9 @@ class TableText {
     if (chain !== undefined) return chain;
     if (!this.isBase(token))
       throw unexpected(token, "a chain of this table", failed(token, "No chain/target/match by that name"));
-    return this.addChain(token.text, "ACCEPT");
+    const made = this.addChain(token.text, "ACCEPT");
+    made.counts = false;
+    return made;
   }
 
   /** A base chain comes to be when it is named first, as iptables-nft has it. */
@@ -261,6 +264,7 @@ class TableText {
     if (chain.policy === null)
       throw unexpected(token, "- (a user-defined chain has no policy)", failed(token, "Bad built-in chain name"));
     chain.policy = token.text;
+    chain.counts = true;
   }
 
   private addChain(name: string, policy: "ACCEPT" | "DROP" | null): Chain {

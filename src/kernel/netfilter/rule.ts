@@ -115,6 +115,8 @@ export class Chain {
   packets = 0;
   bytes = 0;
   readonly rules: Rule[] = [];
+  /** False for a base chain that only rules have named: iptables-nft makes it without counters. */
+  counts = true;
   /** This chain in the trace's names, set when its table is loaded. */
   place = 0;
 

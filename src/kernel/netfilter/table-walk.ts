@@ -158,8 +158,10 @@ export class TableWalk implements HookUser {
 
   private policy(packet: Packet): Verdict {
     const { base } = this;
-    base.packets++;
-    base.bytes += packet.end - NETWORK;
+    if (base.counts) {
+      base.packets++;
+      base.bytes += packet.end - NETWORK;
+    }
     const verdict = base.policy ?? "ACCEPT";
     const { trace } = this.net.fabric;
     if (trace !== null) trace.step(STEP.policy, packet.id, this.net.place, base.place, WORD[verdict]);

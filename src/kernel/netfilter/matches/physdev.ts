@@ -32,9 +32,8 @@ class PhysdevMatch implements Match {
     if (this.isOut !== null && (outDevice !== null) !== this.isOut) return false;
     if (this.inPort !== null && inDevice !== null && this.inPort.pattern.covers(inDevice.name) === this.inPort.not)
       return false;
-    return (
-      this.outPort === null || outDevice === null || this.outPort.pattern.covers(outDevice.name) !== this.outPort.not
-    );
+    if (this.outPort === null) return true;
+    return outDevice !== null && this.outPort.pattern.covers(outDevice.name) !== this.outPort.not;
   }
 
   /** A packet that no bridge has touched matches when all that is asked is inverted. */

@@ -42,7 +42,9 @@ describe("the match physdev", () => {
     ["--physdev-is-bridged", false],
     ["--physdev-is-out", false],
     ["! --physdev-is-out", true],
-    ["--physdev-out eth0", true],
+    ["--physdev-out eth0", false],
+    ["! --physdev-out eth0", false],
+    ["! --physdev-in eth0", true],
   ])("looks at a packet that a bridge passed up: %s", (options, expected) => {
     expect(matches(options, 1, 0)).toBe(expected);
   });
