@@ -4,7 +4,7 @@ import { parseDuration } from "../scenario/quantity.ts";
 import { InputError } from "../wire/input-error.ts";
 import { iptablesRestoreTest, iptablesSave } from "./iptables.ts";
 import { labFiles, labServe, printCase, printScenario } from "./lab.ts";
-import { list } from "./list.ts";
+import { list, listCourse } from "./list.ts";
 import { FORMATS, type RunOptions, run } from "./run.ts";
 import { verify } from "./verify.ts";
 
@@ -29,8 +29,9 @@ function commands(): Command {
   program
     .command("list")
     .description("list the scenarios that come with hopscope")
-    .action(() => {
-      process.stdout.write(list());
+    .option("--course", "only the lessons, in the order of the course")
+    .action(({ course }: { course?: boolean }) => {
+      process.stdout.write(course === true ? listCourse() : list());
     });
   program
     .command("run")

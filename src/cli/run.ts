@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import pc from "picocolors";
-import { type Outcome, runScenario, type Scenario } from "../scenario/scenario.ts";
+import { type LessonSpec, type Outcome, runScenario, type Scenario } from "../scenario/scenario.ts";
 import { formatJsonLines } from "../trace/json-lines.ts";
 import { formatPcapng } from "../trace/pcapng.ts";
 import type { Level } from "../trace/step.ts";
@@ -64,7 +64,37 @@ function render(scenario: Scenario, outcome: Outcome, { format, level, output }:
   const capture = { capture: outcome.capture, names: outcome.recorder.names };
   const lines = tellStory(trace, { level, capture });
   const story = output === undefined && pc.isColorSupported ? `${lines.map(coloured).join("\n")}` : storyText(lines);
-  return [pc.bold(scenario.title), "", ...wrapped(scenario.story), "", story, "", ...verdicts(outcome), ""].join("\n");
+  const { title, lesson } = scenario;
+  return [
+    pc.bold(title),
+    "",
+    ...wrapped(scenario.story),
+    "",
+    ...(lesson === null ? [] : [...question(lesson), ""]),
+    story,
+    "",
+    ...(lesson === null ? [] : [...answer(lesson), ""]),
+    ...verdicts(outcome),
+    "",
+  ].join("\n");
+}
+
+const LETTERS = "abcdef";
+
+function question({ question: asked, answers }: LessonSpec): string[] {
+  return [
+    ...wrapped(asked, "Before you look: ").map(pc.bold),
+    ...answers.flatMap(({ text }, index) => wrapped(text, `  ${LETTERS[index]})  `)),
+  ];
+}
+
+function answer({ belief, answers, explanation }: LessonSpec): string[] {
+  const right = answers.findIndex(({ correct }) => correct === true);
+  return [
+    ...wrapped(answers[right]!.text, `Answer: ${LETTERS[right]})  `).map(pc.bold),
+    ...wrapped(explanation),
+    ...wrapped(`"${belief}"`, "Not so: "),
+  ];
 }
 
 /** Words to lines of at most 100 columns, behind `first` on the first line and as many spaces on the others. */

@@ -251,12 +251,42 @@ const expectation = keys("an expectation", {
   }).optional(),
 });
 
+/** The groups of the course, in its order. */
+export const LESSON_GROUPS = [
+  "Out and across",
+  "Published ports",
+  "Firewalls",
+  "Networks apart",
+  "Names, addresses and sizes",
+  "Docker among others",
+] as const;
+
+const ANSWERS = "two to six answers, one of them correct";
+
+const lesson = keys("a lesson", {
+  number: whole("the lesson's place in the course (1-99)", 1, 99),
+  group: z.enum(LESSON_GROUPS, { error: `a group of lessons (${LESSON_GROUPS.join(", ")})` }),
+  belief: text("the wrong belief that it corrects"),
+  question: text("what the learner predicts before the run"),
+  answers: list(
+    keys("an answer", { text: text("an answer"), correct: flag("the answer that is right").optional() }),
+    ANSWERS,
+  ).refine(
+    (answers) =>
+      answers.length >= 2 && answers.length <= 6 && answers.filter(({ correct }) => correct === true).length === 1,
+    ANSWERS,
+  ),
+  explanation: text("why the right answer is right"),
+});
+
 export const SCENARIO = keys("a scenario", {
   title: text("a title"),
   story: text("a short text that says what this shows").optional(),
+  lesson: lesson.optional(),
   seed: whole("a seed, a whole number", 0, 0xffffffff).optional(),
   until: duration.describe("when the run ends; without it, when nothing is under way").optional(),
-  namespaces: map(namespace, namespaceSpec, "a map of namespaces"),
+  extends: text("the path of a scenario whose namespaces and links come first, from this one's folder").optional(),
+  namespaces: map(namespace, namespaceSpec, "a map of namespaces").default({}),
   links: list(link, "a list of links").optional(),
   faults: list(fault, "a list of faults").optional(),
   steps: list(step, "a list of steps").optional(),
@@ -264,6 +294,7 @@ export const SCENARIO = keys("a scenario", {
 });
 
 export type ScenarioSpec = z.infer<typeof SCENARIO>;
+export type LessonSpec = z.infer<typeof lesson>;
 export type NamespaceSpec = z.infer<typeof namespaceSpec>;
 export type DeviceSpec = z.infer<typeof device>;
 export type ImpairmentSpec = Pick<z.infer<typeof link>, keyof typeof IMPAIRMENT>;
@@ -277,5 +308,5 @@ export const subjectOf = (spec: ExpectationSpec): Subject =>
 
 /** The JSON Schema of the format, for editors. */
 export function scenarioSchema(): object {
-  return z.toJSONSchema(SCENARIO);
+  return z.toJSONSchema(SCENARIO, { io: "input" });
 }

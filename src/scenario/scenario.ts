@@ -5,14 +5,14 @@ import type { World } from "../world/world.ts";
 import { Evidence, type Flow } from "./evidence.ts";
 import { judge, type Verdict } from "./expectation.ts";
 import { checkExpectations } from "./expectation-check.ts";
-import { SCENARIO, type ScenarioSpec } from "./format.ts";
+import type { LessonSpec } from "./format.ts";
 import { buildNetwork, type Material } from "./network.ts";
 import { parseDuration } from "./quantity.ts";
-import { type Path, Source } from "./source.ts";
+import { type ReadFile, readMaterial } from "./reading.ts";
 import { Plan, type ProgramRun } from "./steps.ts";
 
 export type { Verdict } from "./expectation.ts";
-export { scenarioSchema } from "./format.ts";
+export { LESSON_GROUPS, type LessonSpec, scenarioSchema } from "./format.ts";
 export type { ProgramLine, ProgramRun } from "./steps.ts";
 
 /** A checked scenario: it can be run any number of times. */
@@ -20,6 +20,7 @@ export interface Scenario {
   readonly file: string;
   readonly title: string;
   readonly story: string;
+  readonly lesson: LessonSpec | null;
   readonly seed: number;
   /** Virtual nanoseconds at which a run ends; null for "when nothing is under way". */
   readonly until: number | null;
@@ -41,16 +42,16 @@ export interface Outcome {
  * files that it names; their paths are those of the scenario's folder.
  * @throws {InputError} for the first thing that is wrong.
  */
-export function parseScenario(text: string, file: string, readFile?: (path: string) => string): Scenario {
-  const source = new Source(text, file);
-  const spec = source.read(SCENARIO);
-  const material = { source, spec, files: readFiles(source, spec, file, readFile) };
+export function parseScenario(text: string, file: string, readFile?: ReadFile): Scenario {
+  const material = readMaterial(text, file, readFile);
+  const { spec } = material;
   const seed = spec.seed ?? 1;
   const world = buildNetwork(material, seed);
   const plan = new Plan(material, world);
   checkExpectations(material, world, plan.programs);
   const until = spec.until === undefined ? null : parseDuration(spec.until);
-  return { file, title: spec.title, story: spec.story ?? "", seed, until, material };
+  const { title, story = "", lesson = null } = spec;
+  return { file, title, story, lesson, seed, until, material };
 }
 
 /** What may happen in one instant before it counts as a storm; all of it is recorded, so memory sets the bound. */
@@ -74,23 +75,4 @@ export function runScenario(scenario: Scenario, options: { seed?: number; until?
   const evidence = new Evidence(recorder, capture, flows);
   const expectations = (material.spec.expect ?? []).map((spec) => judge(spec, evidence, plan.programs));
   return { world, recorder, capture, programs: plan.programs, expectations, end };
-}
-
-/** The rule files of a scenario, by the paths that it gives. */
-function readFiles(source: Source, spec: ScenarioSpec, file: string, readFile: ((path: string) => string) | undefined) {
-  const files = new Map<string, { readonly path: string; readonly text: string }>();
-  const read = (name: string | undefined, at: Path) => {
-    if (name === undefined || files.has(name)) return;
-    const path = name.startsWith("/") ? name : file.slice(0, file.lastIndexOf("/") + 1) + name;
-    try {
-      if (readFile === undefined) throw new Error("this scenario may read no files");
-      files.set(name, { path, text: readFile(path) });
-    } catch (error) {
-      throw source.error(at, `a file that can be read (${(error as Error).message})`);
-    }
-  };
-  for (const [name, { rules_file }] of Object.entries(spec.namespaces))
-    read(rules_file, ["namespaces", name, "rules_file"]);
-  for (const [i, { rules_file }] of (spec.steps ?? []).entries()) read(rules_file, ["steps", i, "rules_file"]);
-  return files;
 }

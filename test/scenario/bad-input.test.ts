@@ -35,6 +35,7 @@ const ARRIVAL = "{ packet: icmp echo request, at: b/veth0, ttl: 64 }";
 
 function readFile(path: string): string {
   if (path === "scenarios/bad.rules") return "*filter\n-A FORWARD -p upd -j DROP\nCOMMIT\n";
+  if (path === "scenarios/self.yaml") return "title: Self\nextends: self.yaml\n";
   throw new Error("ENOENT: no such file");
 }
 
@@ -71,7 +72,7 @@ const CASES: [string, string, string, string][] = [
     "a key misspelt",
     "title: Good",
     "title: Good\nstorry: x",
-    '2:1: found "storry", expected a key of a scenario (title, story, seed, until, namespaces, links, faults, steps, expect)',
+    '2:1: found "storry", expected a key of a scenario (title, story, lesson, seed, until, extends, namespaces, links, faults, steps, expect)',
   ],
   [
     "a device's key misspelt",
@@ -346,6 +347,28 @@ describe("a scenario that is wrong", () => {
     expect(refusal(GOOD.replace(RULES, "rules_file: bad.rules\n"))).toBe(
       'scenarios/bad.rules:2:15: found "upd", expected a protocol (0-255, a name such as tcp, or all)',
     );
+  });
+
+  it("extends a file that is not there, or one that extends itself", () => {
+    expect(refusal(GOOD.replace("namespaces:", "extends: gone.yaml\nnamespaces:"))).toBe(
+      'scenarios/s.yaml:2:10: found "gone.yaml", expected a file that can be read (ENOENT: no such file)',
+    );
+    expect(refusal(GOOD.replace("namespaces:", "extends: self.yaml\nnamespaces:"))).toBe(
+      'scenarios/s.yaml:2:10: found "self.yaml", expected a scenario that extends no other',
+    );
+  });
+
+  it("is a lesson without a right answer", () => {
+    const lesson = (answers: string) =>
+      refusal(
+        GOOD.replace(
+          "namespaces:",
+          `lesson: { number: 1, group: Firewalls, belief: b, question: q, explanation: e, answers: ${answers} }\nnamespaces:`,
+        ),
+      );
+    const expected = "found a list, expected two to six answers, one of them correct";
+    expect(lesson("[{ text: yes it does }, { text: no }]")).toBe(`scenarios/s.yaml:2:89: ${expected}`);
+    expect(lesson("[{ text: only one, correct: true }]")).toBe(`scenarios/s.yaml:2:89: ${expected}`);
   });
 
   it("points into rules that a step brings", () => {

@@ -13,7 +13,7 @@ it("describes every key of a scenario", () => {
     required: string[];
     additionalProperties: boolean;
   };
-  expect(required).toEqual(["title", "namespaces"]);
+  expect(required).toEqual(["title"]);
   expect(additionalProperties).toBe(false);
   expect(Object.entries(properties).filter(([, { description }]) => description === undefined)).toEqual([]);
 });

@@ -1,0 +1,68 @@
+import { type NamespaceSpec, SCENARIO } from "./format.ts";
+import { buildNetwork, type Material } from "./network.ts";
+import { type Path, Source } from "./source.ts";
+
+export type ReadFile = (path: string) => string;
+
+/** A scenario's text, the network that it extends, and the files that both name. @throws {InputError}. */
+export function readMaterial(text: string, file: string, readFile: ReadFile | undefined): Material {
+  const own = readAlone(text, file, readFile);
+  const { source, spec } = own;
+  if (spec.extends === undefined) {
+    if (Object.keys(spec.namespaces).length === 0) throw source.error(["namespaces"], "a map of namespaces");
+    return own;
+  }
+  const named = readNamed(source, spec.extends, ["extends"], readFile);
+  const base = readAlone(named.text, named.path, readFile);
+  if (base.spec.extends !== undefined) throw source.error(["extends"], "a scenario that extends no other");
+  buildNetwork(base, 1);
+  return extend(own, base);
+}
+
+function readAlone(text: string, file: string, readFile: ReadFile | undefined): Material {
+  const source = new Source(text, file);
+  const spec = source.read(SCENARIO);
+  const files = new Map<string, { readonly path: string; readonly text: string }>();
+  const read = (name: string | undefined, at: Path) => {
+    if (name !== undefined && !files.has(name)) files.set(name, readNamed(source, name, at, readFile));
+  };
+  for (const [name, { rules_file }] of Object.entries(spec.namespaces))
+    read(rules_file, ["namespaces", name, "rules_file"]);
+  for (const [i, { rules_file }] of (spec.steps ?? []).entries()) read(rules_file, ["steps", i, "rules_file"]);
+  return { source, spec, files };
+}
+
+/** A file by the path that a scenario gives, from the scenario's folder. */
+function readNamed(source: Source, name: string, at: Path, readFile: ReadFile | undefined) {
+  const path = name.startsWith("/") ? name : source.file.slice(0, source.file.lastIndexOf("/") + 1) + name;
+  try {
+    if (readFile === undefined) throw new Error("this scenario may read no files");
+    return { path, text: readFile(path) };
+  } catch (error) {
+    throw source.error(at, `a file that can be read (${(error as Error).message})`);
+  }
+}
+
+/** The namespaces and links of `base` and what `own` adds to them; of what both say, `own` counts. */
+function extend(own: Material, base: Material): Material {
+  const files = new Map(own.files);
+  const namespaces = { ...own.spec.namespaces };
+  for (const [name, { rules, rules_file, ...inherited }] of Object.entries(base.spec.namespaces)) {
+    const added = own.spec.namespaces[name] ?? {};
+    const merged: NamespaceSpec = { ...inherited, ...added };
+    if (inherited.devices !== undefined) merged.devices = { ...inherited.devices, ...added.devices };
+    if (inherited.sysctls !== undefined) merged.sysctls = { ...inherited.sysctls, ...added.sysctls };
+    if (added.rules === undefined && added.rules_file === undefined) {
+      if (rules !== undefined) merged.rules = rules;
+      if (rules_file !== undefined) {
+        const file = base.files.get(rules_file)!;
+        files.set(file.path, file);
+        merged.rules_file = file.path;
+      }
+    }
+    namespaces[name] = merged;
+  }
+  // The own links come first, so that an error about one of them finds its place.
+  const links = [...(own.spec.links ?? []), ...(base.spec.links ?? [])];
+  return { source: own.source, spec: { ...own.spec, namespaces, links }, files };
+}
