@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../scenario/quantity.ts";
+import { PRESET_NAMES } from "../translator/preset.ts";
 import { InputError } from "../wire/input-error.ts";
 import { iptablesRestoreTest, iptablesSave } from "./iptables.ts";
 import { labFiles, labServe, printCase, printScenario } from "./lab.ts";
@@ -41,6 +42,7 @@ function commands(): Command {
     .addOption(new Option("-l, --level <level>", "how much to tell").choices(["hop", "step", "byte"]).default("step"))
     .option("-s, --seed <number>", "seed of everything random", integer)
     .option("-u, --until <time>", "end at this virtual time, such as 5s or 200ms", duration)
+    .addOption(new Option("--preset <tool>", "what its translators behave like").choices(PRESET_NAMES))
     .option("-o, --output <file>", "write the trace to a file")
     .option("-w, --pcap <file>", "write the frames of every device to a pcapng file")
     .addHelpText("after", "\nExit status: 0 every expectation holds, 1 one fails, 2 bad input.")

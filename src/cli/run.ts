@@ -7,6 +7,7 @@ import type { Level } from "../trace/step.ts";
 import { type Role, type StoryLine, storyText, tellStory } from "../trace/story.ts";
 import { readTrace } from "../trace/trace.ts";
 import { formatXtables } from "../trace/xtables-monitor.ts";
+import type { PresetName } from "../translator/preset.ts";
 import { loadScenario } from "./scenario-file.ts";
 
 export const FORMATS = ["text", "json", "xtables"] as const;
@@ -17,6 +18,8 @@ export interface RunOptions {
   readonly seed?: number;
   /** Virtual nanoseconds. */
   readonly until?: number;
+  /** What its translators behave like instead. */
+  readonly preset?: PresetName;
   readonly output?: string;
   readonly pcap?: string;
 }
@@ -41,10 +44,11 @@ const coloured = (line: StoryLine): string =>
 /** `hopscope run`: 0 when every expectation holds, 1 when one fails. @throws {InputError} */
 export function run(nameOrFile: string, options: RunOptions): number {
   const scenario = loadScenario(nameOrFile);
-  const { seed, until } = options;
+  const { seed, until, preset } = options;
   const outcome = runScenario(scenario, {
     ...(seed === undefined ? {} : { seed }),
     ...(until === undefined ? {} : { until }),
+    ...(preset === undefined ? {} : { preset }),
   });
   const { names } = outcome.recorder;
   if (options.pcap !== undefined) writeFileSync(options.pcap, formatPcapng(outcome.capture.frames, names));

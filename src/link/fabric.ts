@@ -25,6 +25,8 @@ export class Fabric {
   readonly books = { injected: 0, generated: 0, cloned: 0, delivered: 0, consumed: 0, dropped: 0 };
   /** Dropped packets by reason, in the order of `DROP_REASONS`. */
   readonly drops = new Float64Array(DROP_REASONS.length);
+  /** What is generated for no packet in particular is on behalf of this one; 0 for none. */
+  cause = 0;
   private lastDevice = 0;
 
   constructor(seed = 1) {
@@ -57,7 +59,7 @@ export class Fabric {
   /** An empty packet whose frame has `length` bytes; `parent` is the id of what it answers, or 0. */
   generate(length: number, parent: number): Packet {
     const packet = this.pool.take(length);
-    packet.parent = parent;
+    packet.parent = parent || this.cause;
     this.books.generated++;
     return packet;
   }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DROP_REASONS } from "../trace/reason.ts";
+import { PRESET_NAMES } from "../translator/preset.ts";
 import { PACKET_KINDS } from "./packet-kind.ts";
 import { parseDuration } from "./quantity.ts";
 
@@ -100,6 +101,24 @@ const namespaceSpec = keys("a namespace", {
     "files that programs read, by their path",
   ).optional(),
   ...RULES,
+});
+
+const translator = keys("a translator", {
+  preset: z
+    .enum(PRESET_NAMES, { error: `the tool that it behaves like (${PRESET_NAMES.join(", ")})` })
+    .describe("the tool that it behaves like, and whose addresses it has"),
+  host: namespace.describe("the namespace whose sockets it uses"),
+  forwards: list(
+    shaped(
+      "a port of the gateway and where it leads, such as tcp:3000:127.0.0.1:3000",
+      /^(tcp|udp):\d{1,5}:[\d.]+:\d{1,5}$/,
+    ),
+    "a list of forwarded ports of the gateway",
+  ).optional(),
+  search: list(
+    shaped("a domain such as corp.example", /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/),
+    "domains that DHCP tells guests to search",
+  ).optional(),
 });
 
 const link = keys("a link", {
@@ -287,6 +306,7 @@ export const SCENARIO = keys("a scenario", {
   until: duration.describe("when the run ends; without it, when nothing is under way").optional(),
   extends: text("the path of a scenario whose namespaces and links come first, from this one's folder").optional(),
   namespaces: map(namespace, namespaceSpec, "a map of namespaces").default({}),
+  translators: map(namespace, translator, "a map of translators, whose ports are ends of links").optional(),
   links: list(link, "a list of links").optional(),
   faults: list(fault, "a list of faults").optional(),
   steps: list(step, "a list of steps").optional(),
@@ -296,6 +316,7 @@ export const SCENARIO = keys("a scenario", {
 export type ScenarioSpec = z.infer<typeof SCENARIO>;
 export type LessonSpec = z.infer<typeof lesson>;
 export type NamespaceSpec = z.infer<typeof namespaceSpec>;
+export type TranslatorSpec = z.infer<typeof translator>;
 export type DeviceSpec = z.infer<typeof device>;
 export type ImpairmentSpec = Pick<z.infer<typeof link>, keyof typeof IMPAIRMENT>;
 export type StepSpec = z.infer<typeof step>;

@@ -16,7 +16,8 @@ export interface FromScenario {
 
 /**
  * The network of a scenario and what happens in it, as a case. A program becomes the packets that it sends: those that
- * depend on answers are the ones that it sends when hopscope runs the scenario.
+ * depend on answers are the ones that it sends when hopscope runs the scenario. @throws {InputError} for a scenario with a
+ * translator.
  */
 export function labFromScenario(scenario: Scenario): FromScenario {
   return new Converter(scenario).convert();
@@ -33,6 +34,8 @@ class Converter {
 
   constructor(private readonly scenario: Scenario) {
     this.spec = scenario.material.spec;
+    if (this.spec.translators !== undefined)
+      throw scenario.material.source.error(["translators"], "no translator, for the kernel has none", "key");
     const outcome = runScenario(scenario);
     this.world = outcome.world;
     this.programs = new ProgramSteps(outcome.programs, this.lost);

@@ -5,10 +5,12 @@ import type { Sysctls } from "../kernel/sysctl.ts";
 import { Bridge } from "../link/bridge.ts";
 import type { ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
+import { PRESETS, type PresetName } from "../translator/preset.ts";
 import { parseInterface, parseIpv4, parseMac } from "../wire/address.ts";
 import { InputError } from "../wire/input-error.ts";
 import { type EndOptions, type Host, World } from "../world/world.ts";
-import type { DeviceSpec, ImpairmentSpec, NamespaceSpec, ScenarioSpec } from "./format.ts";
+import type { DeviceSpec, ImpairmentSpec, NamespaceSpec, ScenarioSpec, TranslatorSpec } from "./format.ts";
+import { parseForward } from "./gateway-forward.ts";
 import { addFdb, splitEnd } from "./lab-world.ts";
 import { parseChance, parseDuration } from "./quantity.ts";
 import { addPolicy, addRoute, parsePolicy, parseRoute } from "./routing.ts";
@@ -32,8 +34,8 @@ export function attempt<T>(source: Source, path: Path, expected: string, action:
 }
 
 /** The namespaces, devices, addresses, routes and rules of a scenario. @throws {InputError}. */
-export function buildNetwork(material: Material, seed: number): World {
-  return new Builder(material, new World(seed)).build();
+export function buildNetwork(material: Material, seed: number, preset: PresetName | null = null): World {
+  return new Builder(material, new World(seed), preset).build();
 }
 
 class Builder {
@@ -43,6 +45,8 @@ class Builder {
   constructor(
     private readonly material: Material,
     private readonly world: World,
+    /** What all translators behave like instead, at the addresses that they have. */
+    private readonly preset: PresetName | null,
   ) {
     this.source = material.source;
     this.spec = material.spec;
@@ -52,6 +56,7 @@ class Builder {
     const namespaces = Object.entries(this.spec.namespaces);
     for (const [name] of namespaces) this.world.addNamespace(name);
     for (const [name, spec] of namespaces) this.addDevices(name, spec);
+    for (const [name, spec] of Object.entries(this.spec.translators ?? {})) this.addTranslator(name, spec);
     this.addLinks();
     for (const [name, spec] of namespaces) {
       const path = ["namespaces", name, "sysctls"];
@@ -88,6 +93,23 @@ class Builder {
     }
   }
 
+  private addTranslator(name: string, spec: TranslatorSpec): void {
+    const { source, world } = this;
+    const path: Path = ["translators", name];
+    hostAt(source, [...path, "host"], world, spec.host);
+    if (world.hosts.has(name)) throw source.error(path, "a name that no namespace has", "key");
+    const forwards = (spec.forwards ?? []).map((text, i) =>
+      attempt(source, [...path, "forwards", i], "a forwarded port", () => parseForward(text)),
+    );
+    world.addTranslator(name, {
+      host: spec.host,
+      behaviour: PRESETS[this.preset ?? spec.preset].behaviour,
+      addresses: PRESETS[spec.preset].addresses,
+      forwards,
+      searchDomains: spec.search ?? [],
+    });
+  }
+
   private end(namespace: string, device: string): EndOptions {
     const spec = this.spec.namespaces[namespace]?.devices?.[device];
     return { namespace, device, mac: spec?.mac === undefined ? undefined : parseMac(spec.mac), mtu: spec?.mtu };
@@ -97,7 +119,10 @@ class Builder {
     for (const [i, { ends, ...impairment }] of (this.spec.links ?? []).entries()) {
       const [left, right] = ends.map((text, side) => this.freeEnd(text, ["links", i, "ends", side]));
       if (ends[0] === ends[1]) throw this.source.error(["links", i, "ends", 1], "another end than the first");
-      for (const device of this.world.addCable(left!, right!)) impair(this.world, device, impairment);
+      const cable = attempt(this.source, ["links", i, "ends"], "a guest that its translator has an address for", () =>
+        this.world.addCable(left!, right!),
+      );
+      for (const device of cable) impair(this.world, device, impairment);
     }
     for (const [name, { devices = {} }] of Object.entries(this.spec.namespaces))
       for (const [device, { type }] of Object.entries(devices))
@@ -111,8 +136,8 @@ class Builder {
 
   private freeEnd(text: string, path: Path): EndOptions {
     const [name, device] = splitEnd(text);
-    const host = hostAt(this.source, path, this.world, name);
-    if (host.net.device(device) !== null) throw this.source.error(path, "a device that nothing else made");
+    if (!this.world.translators.has(name)) hostAt(this.source, path, this.world, name);
+    if (this.world.findDevice(name, device) !== null) throw this.source.error(path, "a device that nothing else made");
     return this.end(name, device);
   }
 
@@ -179,9 +204,9 @@ export function hostAt(source: Source, path: Path, world: World, name: string): 
 /** @throws {InputError} for a device that does not exist. */
 export function deviceAt(source: Source, path: Path, world: World, text: string) {
   const [name, deviceName] = splitEnd(text);
-  const { net } = hostAt(source, path, world, name);
-  const device = net.device(deviceName);
+  const device = world.findDevice(name, deviceName);
   if (device !== null) return device;
+  const { net } = hostAt(source, path, world, name);
   const known = [...net.inDevices.values()].map((one) => `${name}/${one.device.name}`);
   throw source.error(path, `a device of ${name} (${known.join(", ")})`);
 }

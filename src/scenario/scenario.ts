@@ -1,6 +1,7 @@
 import type { RunEnd } from "../sim/scheduler.ts";
 import { Capture } from "../trace/capture.ts";
 import type { Recorder } from "../trace/recorder.ts";
+import type { PresetName } from "../translator/preset.ts";
 import type { World } from "../world/world.ts";
 import { Evidence, type Flow } from "./evidence.ts";
 import { judge, type Verdict } from "./expectation.ts";
@@ -57,10 +58,17 @@ export function parseScenario(text: string, file: string, readFile?: ReadFile): 
 /** What may happen in one instant before it counts as a storm; all of it is recorded, so memory sets the bound. */
 const MOST_AT_ONCE = 50_000;
 
-/** Times in virtual nanoseconds. */
-export function runScenario(scenario: Scenario, options: { seed?: number; until?: number } = {}): Outcome {
+export interface RunOptions {
+  readonly seed?: number;
+  /** Virtual nanoseconds. */
+  readonly until?: number;
+  /** What its translators behave like instead, at the addresses that they have. */
+  readonly preset?: PresetName;
+}
+
+export function runScenario(scenario: Scenario, options: RunOptions = {}): Outcome {
   const { material } = scenario;
-  const world = buildNetwork(material, options.seed ?? scenario.seed);
+  const world = buildNetwork(material, options.seed ?? scenario.seed, options.preset);
   const recorder = world.fabric.record();
   const capture = new Capture();
   world.fabric.capture = capture;

@@ -10,6 +10,8 @@ export interface Echo {
   readonly ttl: number;
   /** ICMP message length in bytes, header included. */
   readonly bytes: number;
+  /** What came behind the header. */
+  readonly data: Uint8Array;
   readonly packet: number;
 }
 
@@ -21,8 +23,10 @@ export interface EchoError {
 }
 
 export interface EchoOptions {
-  /** Bytes of data. */
+  /** Bytes of data, counted up from zero. */
   readonly size?: number;
+  /** The data itself, instead. Borrowed. */
+  readonly data?: Uint8Array;
   readonly ttl?: number;
   /** `IP_MTU_DISCOVER`: 0 never sets DF, 1 sets it while it fits, 2 insists. */
   readonly discovery?: 0 | 1 | 2;
@@ -86,7 +90,8 @@ export class PingSockets implements Transport {
 
   /** `ping_v4_sendmsg()`. */
   send(socket: PingSocket, to: number, sequence: number, options: EchoOptions): Errno | null {
-    const { size = 56, discovery = 1 } = options;
+    const { data, discovery = 1 } = options;
+    const size = data?.length ?? options.size ?? 56;
     const length = icmp.ICMP_HEADER + size;
     if (length > 65_535 - ipv4.IPV4_HEADER) return "EMSGSIZE";
     const path = this.path(to);
@@ -107,7 +112,8 @@ export class PingSockets implements Transport {
       socket,
       write(packet, at) {
         icmp.write(packet.view, at, icmp.ECHO_REQUEST, 0, (socket.identifier << 16) | sequence);
-        for (let i = 0; i < size; i++) packet.bytes[at + icmp.ICMP_HEADER + i] = i & 255;
+        if (data !== undefined) packet.bytes.set(data, at + icmp.ICMP_HEADER);
+        else for (let i = 0; i < size; i++) packet.bytes[at + icmp.ICMP_HEADER + i] = i & 255;
         icmp.setChecksum(packet.view, at, length);
       },
     });
@@ -126,6 +132,7 @@ export class PingSockets implements Transport {
       sequence: icmp.sequence(view, at),
       ttl: ipv4.ttl(view, NETWORK),
       bytes: packet.end - at,
+      data: packet.bytes.slice(at + icmp.ICMP_HEADER, packet.end),
       packet: packet.id,
     };
     this.stack.deliver(packet, `ping id ${socket.identifier}`);

@@ -54,3 +54,27 @@ export function quoteText({ manip, from, to, fromPort, toPort }: StepOf<"rewrite
   const number = fromPort === toPort ? "" : `, port or id ${fromPort} > ${toPort}`;
   return `in the quoted packet: ${manip} ${from} > ${to}${number}`;
 }
+
+/** Whom a translator plays for this frame. */
+export function endpointText({ change, role, address }: StepOf<"endpoint">): string {
+  if (change === "expired" || change === "evicted") return `the endpoint that played ${address} is ${change}`;
+  const whom = role === "remote" ? address : `${address}, the ${role}`;
+  return `${change === "new" ? "a new one plays" : "plays"} ${whom}`;
+}
+
+const FLOW_PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp" };
+
+/** A translator's flow and what it is called outside. */
+export function flowText({ change, protocol, flow, outside, outsidePort }: StepOf<"flow">): string {
+  const name = `${FLOW_PROTOCOLS[protocol] ?? protocol} flow ${flow}`;
+  if (change === "evicted") return `${name} is evicted`;
+  const end = protocol === 1 ? `id ${outsidePort}` : `${outside}:${outsidePort}`;
+  return change === "begins" && outsidePort !== 0 ? `${name} begins, outside it is ${end}` : `${name} ${change}`;
+}
+
+/** `connect() to 203.0.113.10:80: ECONNREFUSED`. */
+export function callText({ call, address, port, bytes, result }: StepOf<"call">): string {
+  const to =
+    address === "0.0.0.0" ? "" : ` ${call === "accept" ? "from" : "to"} ${address}${port === 0 ? "" : `:${port}`}`;
+  return `${call}()${to}${bytes > 0 ? `, ${bytes} bytes` : ""}${result === "" ? "" : `: ${result}`}`;
+}

@@ -41,6 +41,10 @@ export const WORDS = {
   error: ["sent", "rate limited", "not allowed"],
   field: ["ttl", "tos", "mark", "connmark", "mss", "priority"],
   impairment: ["delayed", "duplicated", "reordered", "corrupted", "lost"],
+  endpointChange: ["found", "new", "expired", "evicted"],
+  endpointRole: ["remote", "gateway", "host"],
+  flowChange: ["begins", "continues", "ends", "expires", "evicted"],
+  call: ["connect", "sendto", "send", "shutdown", "close", "accept"],
 } as const;
 
 export type WordList = keyof typeof WORDS;
@@ -255,6 +259,31 @@ export const STEP_KINDS = [
     says: "the cable interferes",
     operands: [word("what", "impairment"), number("nanoseconds")],
   },
+  {
+    name: "endpoint",
+    level: "step",
+    says: "a translator turns to the endpoint that plays a host",
+    operands: [word("change", "endpointChange"), word("role", "endpointRole"), address("address")],
+  },
+  {
+    name: "flow",
+    level: "step",
+    says: "a translator's flow begins, goes on or ends; outside is the host's side of it",
+    operands: [
+      word("change", "flowChange"),
+      number("protocol"),
+      number("flow"),
+      address("outside"),
+      number("outsidePort"),
+    ],
+  },
+  {
+    name: "call",
+    level: "step",
+    says: "a translator calls a socket of its host",
+    operands: [word("call", "call"), address("address"), number("port"), number("bytes"), text("result")],
+  },
+  { name: "translator", level: "step", says: "a translator says what it does and why", operands: [text("line")] },
   { name: "program", level: "hop", says: "a program says", operands: [text("line")] },
   { name: "delivered", level: "hop", says: "ends at a socket or a program", operands: [text("to")] },
   { name: "consumed", level: "hop", says: "ends inside the kernel, used up", operands: [text("by")] },

@@ -1,7 +1,7 @@
 import { Headers } from "./headers.ts";
 import { birthHeaders, icmpName, kindOf } from "./packet-title.ts";
 import { REASON_TEXT } from "./reason-text.ts";
-import { routeText, setText } from "./step-text.ts";
+import { callText, endpointText, flowText, routeText, setText } from "./step-text.ts";
 import type { Telling } from "./story.ts";
 import { frameEntries, headerTexts } from "./story-bytes.ts";
 import { HookStory } from "./story-hook.ts";
@@ -124,10 +124,24 @@ export class PacketStory {
       case "program":
         this.say(time, "program", step.line);
         break;
+      case "endpoint":
+      case "flow":
+      case "call":
+      case "translator":
+        this.translated(step);
+        break;
       default:
         this.onLink(step, step.where?.device ?? "");
         this.end(step);
     }
+  }
+
+  /** What a translator does with a frame of its guest. */
+  private translated(step: StepOf<"endpoint"> | StepOf<"flow"> | StepOf<"call"> | StepOf<"translator">): void {
+    if (step.kind === "translator") this.say(step.time, "translator", step.line, "change");
+    else if (step.kind === "endpoint") this.say(step.time, "endpoint", endpointText(step));
+    else if (step.kind === "flow") this.say(step.time, "flow", flowText(step), "change");
+    else this.say(step.time, "socket", callText(step), step.result === "" ? "text" : "drop");
   }
 
   /** What devices, bridges, cables and neighbours do. */

@@ -77,8 +77,9 @@ function relation({ id, origin, parent: number }: PacketTrace, { trace }: Tellin
   if (steps.some((step) => step.kind === "error" && step.error === id)) return `  (about #${number})`;
   if (parent?.disposition.kind === "consumed" && parent.disposition.by === "fragmentation")
     return `  (fragment of #${number})`;
-  const asks = kindOf(birthHeaders(trace.byId.get(id)!)) === "ARP request";
-  return asks ? `  (for #${number})` : `  (answers #${number})`;
+  if (kindOf(birthHeaders(trace.byId.get(id)!)) === "ARP request") return `  (for #${number})`;
+  const elsewhere = parent?.disposition.where?.namespace !== trace.byId.get(id)!.hops[0]!.namespace;
+  return parent !== undefined && elsewhere ? `  (carries on #${number})` : `  (answers #${number})`;
 }
 
 function addEvents(blocks: Block[], events: readonly Step[], level: Level): void {

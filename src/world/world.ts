@@ -10,6 +10,8 @@ import type { Packet } from "../packet/packet.ts";
 import type { RunEnd } from "../sim/scheduler.ts";
 import { PingSockets } from "../socket/ping.ts";
 import { UdpSockets } from "../socket/udp.ts";
+import { SimulatedHost } from "../translator/simulated-host.ts";
+import { Translator, type TranslatorOptions } from "../translator/translator.ts";
 import type { Mac } from "../wire/address.ts";
 
 /** One end of a cable. Absent values are chosen: the address from the seed, 1500 bytes of MTU. */
@@ -33,10 +35,16 @@ export interface Host {
   readonly files: Map<string, string>;
 }
 
+/** Which tool a translator behaves like, where, and on which namespace. */
+export interface TranslatorPlan extends Omit<TranslatorOptions, "name" | "host"> {
+  readonly host: string;
+}
+
 /** Hosts, namespaces and the cables between them: one simulation, deterministic in its seed. */
 export class World {
   readonly fabric: Fabric;
   readonly hosts = new Map<string, Host>();
+  readonly translators = new Map<string, Translator>();
   private readonly devices = new Map<number, Device>();
 
   constructor(seed = 1) {
@@ -45,7 +53,7 @@ export class World {
 
   /** @throws {RangeError} when the name is taken. */
   addNamespace(name: string): Host {
-    if (this.hosts.has(name)) throw new RangeError(`namespace ${name} exists`);
+    if (this.hosts.has(name) || this.translators.has(name)) throw new RangeError(`namespace ${name} exists`);
     const net = new Namespace(this.fabric, name);
     const host = {
       net,
@@ -57,6 +65,18 @@ export class World {
     this.hosts.set(name, host);
     this.devices.set(net.loopback.device.index, net.loopback.device);
     return host;
+  }
+
+  /**
+   * A translator that runs in a namespace; guests are plugged in by {@link addCable}.
+   * @throws {RangeError} when the name is taken or the host does not exist.
+   */
+  addTranslator(name: string, { host, ...options }: TranslatorPlan): Translator {
+    if (this.hosts.has(name) || this.translators.has(name)) throw new RangeError(`namespace ${name} exists`);
+    const sockets = new SimulatedHost(this.fabric, this.host(host));
+    const translator = new Translator(this.fabric, { ...options, name, host: sockets });
+    this.translators.set(name, translator);
+    return translator;
   }
 
   /** @throws {RangeError} for a namespace that does not exist. */
@@ -76,7 +96,10 @@ export class World {
     return this.adopt(new Dummy(this.fabric, this.deviceOptions(end)));
   }
 
-  /** A veth pair, both ends down. */
+  /**
+   * A veth pair, both ends down; one that ends at a translator plugs a guest in, and that end is up.
+   * @throws {RangeError} when the translator has no address for another guest.
+   */
   addCable(a: EndOptions, b: EndOptions): [Veth, Veth] {
     const [left, right] = Veth.pair(this.fabric, this.deviceOptions(a), this.deviceOptions(b));
     return [this.adopt(left), this.adopt(right)];
@@ -88,9 +111,16 @@ export class World {
     device.impairment = options === null ? null : new Impairment(options, device.peer, this.fabric.random.fork(label));
   }
 
+  /** A device of a namespace, or a port of a translator. */
+  findDevice(namespace: string, name: string): Device | null {
+    const translator = this.translators.get(namespace);
+    if (translator === undefined) return this.hosts.get(namespace)?.net.device(name) ?? null;
+    return translator.guests.find((guest) => guest.name === name)?.device ?? null;
+  }
+
   /** @throws {RangeError} for a device that does not exist. */
   device(namespace: string, name: string): Device {
-    const device = this.host(namespace).net.device(name);
+    const device = this.findDevice(namespace, name);
     if (device === null) throw new RangeError(`no device ${name} in namespace ${namespace}`);
     return device;
   }
@@ -117,7 +147,11 @@ export class World {
 
   private adopt<T extends Device>(device: T): T {
     this.devices.set(device.index, device);
-    this.host(device.namespace).net.addDevice(device);
+    const translator = this.translators.get(device.namespace);
+    if (translator !== undefined) {
+      translator.addGuest(device);
+      device.setUp(true);
+    } else this.host(device.namespace).net.addDevice(device);
     return device;
   }
 

@@ -1,0 +1,4 @@
+/** A connection of a guest. */
+export interface TcpFlow {
+  abandon(): void;
+}
