@@ -105,6 +105,8 @@ export class BridgeNetfilter implements BridgeFilter {
   transmit(packet: Packet, bridge: Bridge): boolean {
     if (!packet.bridgeDnat) return true;
     packet.bridgeDnat = false;
+    // The taps of the bridge hold it, and what is held is copied when it is cut (skb_cloned()).
+    if (packet.fragments !== null) packet.fragments = null;
     const port = bridge.ports.find((each) => each.device.index === packet.bridgeIn);
     if (port === undefined) this.net.fabric.drop(packet, bridge.place, "BRIDGE_PORT_DOWN");
     else port.handle(packet);
@@ -139,9 +141,25 @@ export class BridgeNetfilter implements BridgeFilter {
     if (type === "otherhost") packet.type = "host";
     if (!this.net.netfilter.postrouting.run(packet, null, to.bridge)) return false;
     packet.type = type;
-    if (packet.fragmentMax === 0) return true;
-    const mtu = Math.min(to.device.mtu, packet.fragmentMax);
-    fragment(packet, this.net, mtu, (piece) => to.bridge.push(piece, to));
+    return this.fits(packet, to) || this.cut(packet, to);
+  }
+
+  /** `br_nf_dev_queue_xmit()`: what was gathered from fragments leaves in fragments, and what is too long is cut. */
+  private fits({ end, fragmentMax }: Packet, to: BridgePort): boolean {
+    const mtu = fragmentMax === 0 ? to.device.mtu : Math.min(to.device.mtu, fragmentMax);
+    return end - NETWORK <= mtu;
+  }
+
+  /** `br_nf_ip_fragment()`: to the MTU of the bridge, not of the port. */
+  private cut(packet: Packet, to: BridgePort): false {
+    const { bridge } = to;
+    const { fragmentMax, ignoreDf } = packet;
+    if ((ipv4.dontFragment(packet.view, NETWORK) && !ignoreDf) || fragmentMax > bridge.mtu) {
+      this.net.fabric.drop(packet, to.device.place, "PKT_TOO_BIG");
+      return false;
+    }
+    const mtu = fragmentMax === 0 ? bridge.mtu : Math.min(bridge.mtu, fragmentMax);
+    fragment(packet, this.net, mtu, (piece) => bridge.push(piece, to));
     return false;
   }
 }

@@ -1,4 +1,5 @@
-import { NETWORK, type Packet } from "../packet/packet.ts";
+import { type Fragment, NETWORK, type Packet } from "../packet/packet.ts";
+import { overwrite } from "../packet/shown.ts";
 import { STEP } from "../trace/step.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import type { Namespace } from "./namespace.ts";
@@ -19,26 +20,25 @@ function blankOptions(packet: Packet): void {
 }
 
 /**
- * `ip_do_fragment()`: cuts a datagram into pieces that fit `mtu` bytes and hands them to `send` in order. A datagram that
- * arrived in pieces which still fit leaves in the same ones. Takes ownership.
+ * `ip_do_fragment()`: cuts a datagram into pieces that fit `mtu` bytes and hands them to `send` in order. What is in
+ * pieces already that still fit leaves in these. Takes ownership.
  */
 export function fragment(packet: Packet, net: Namespace, mtu: number, send: (piece: Packet) => void): void {
   const header = ipv4.headerLength(packet.view, NETWORK);
-  const total = packet.end - NETWORK - header;
   const word = ipv4.fragmentWord(packet.view, NETWORK);
   const start = word & ipv4.OFFSET_MASK;
-  const arrived = arrivedPieces(packet, header, mtu);
-  const sizes = arrived ?? pieces(header, total, mtu);
-  // Pieces that leave as they came lose their DF.
-  const keep = arrived === null ? word & ipv4.DONT_FRAGMENT : 0;
-  net.fabric.trace?.step(STEP.fragment, packet.id, net.place, sizes.length, mtu);
+  const ready = readyPieces(packet, header, mtu);
+  const pieces = ready ?? cut(header, packet.end - NETWORK - header, mtu);
+  // IPSKB_FRAG_PMTU: what came with "don't fragment" and is cut anew.
+  const keep = ready === null && packet.fragmentMax !== 0 ? word & ipv4.DONT_FRAGMENT : 0;
+  net.fabric.trace?.step(STEP.fragment, packet.id, net.place, pieces.length, mtu);
   let offset = 0;
-  for (let i = 0; i < sizes.length; i++) {
-    const size = sizes[i]!;
-    const piece = net.fabric.generate(NETWORK - 2 + header + size, packet.id);
+  for (let i = 0; i < pieces.length; i++) {
+    const { length, shown } = pieces[i]!;
+    const piece = net.fabric.generate(NETWORK - 2 + header + length, packet.id);
     piece.bytes.set(packet.bytes.subarray(0, NETWORK + header), 0);
     const from = NETWORK + header + offset;
-    piece.bytes.set(packet.bytes.subarray(from, from + size), NETWORK + header);
+    piece.bytes.set(packet.bytes.subarray(from, from + length), NETWORK + header);
     piece.mark = packet.mark;
     piece.priority = packet.priority;
     piece.route = packet.route;
@@ -46,30 +46,57 @@ export function fragment(packet: Packet, net: Namespace, mtu: number, send: (pie
     piece.connection = packet.connection;
     piece.connectionState = packet.connectionState;
     piece.arrival = packet.arrival;
-    if (i > 0) blankOptions(piece);
-    const more = i < sizes.length - 1 || (word & ipv4.MORE_FRAGMENTS) !== 0 ? ipv4.MORE_FRAGMENTS : 0;
-    piece.view.setUint16(NETWORK + 2, header + size);
+    if (i > 0 && packet.options !== null) blankOptions(piece);
+    const more = i < pieces.length - 1 || (word & ipv4.MORE_FRAGMENTS) !== 0 ? ipv4.MORE_FRAGMENTS : 0;
+    piece.view.setUint16(NETWORK + 2, header + length);
     piece.view.setUint16(NETWORK + 6, keep | more | (start + (offset >> 3)));
     ipv4.setChecksum(piece.view, NETWORK);
+    piece.shown = shown;
+    overwrite(piece, NETWORK);
     net.born(piece, net.place, 2);
     send(piece);
-    offset += size;
+    offset += length;
   }
   net.fabric.consume(packet, net.place, "fragmentation");
 }
 
-/** The pieces that a datagram arrived in, where they still fit; else null. */
-function arrivedPieces(packet: Packet, header: number, mtu: number): readonly number[] | null {
-  const sizes = packet.fragmentSizes;
-  return sizes?.every((size) => size + header <= mtu) === true ? sizes : null;
+/** The pieces that a datagram is in, where they can leave with its header; else null. */
+function readyPieces({ fragments, view }: Packet, header: number, mtu: number): readonly Fragment[] | null {
+  if (fragments === null || fragments.length < 2 || ipv4.isFragment(view, NETWORK)) return null;
+  for (let i = 0; i < fragments.length; i++) {
+    const { length, room } = fragments[i]!;
+    if (length + header > mtu || room < header || ((length & 7) !== 0 && i < fragments.length - 1)) return null;
+  }
+  return fragments;
 }
 
-/** Payload bytes of each piece. */
-function pieces(header: number, total: number, mtu: number): readonly number[] {
+/** New pieces, each as long as fits. */
+export function cut(header: number, total: number, mtu: number): Fragment[] {
   const room = (mtu - header) & ~7;
-  const sizes: number[] = [];
+  const pieces: Fragment[] = [];
   let left = total;
-  for (; left + header > mtu; left -= room) sizes.push(room);
-  sizes.push(left);
-  return sizes;
+  for (; left + header > mtu; left -= room) pieces.push({ length: room, room: header, shown: null });
+  pieces.push({ length: left, room: header, shown: null });
+  return pieces;
+}
+
+/**
+ * `pskb_may_pull()`: whoever changes bytes up to `end` needs them in the first piece, which takes from those behind it
+ * what it lacks.
+ */
+export function pull(packet: Packet, end: number): void {
+  const { fragments } = packet;
+  if (fragments === null) return;
+  const header = NETWORK + ipv4.headerLength(packet.view, NETWORK);
+  const first = fragments[0]!;
+  let lacking = Math.min(end, packet.end) - header - first.length;
+  if (lacking <= 0) return;
+  const pulled = [{ ...first, length: first.length + lacking }];
+  for (const fragment of fragments.slice(1)) {
+    const taken = Math.min(lacking, fragment.length);
+    lacking -= taken;
+    for (const frame of fragment.shown ?? []) frame.payload += taken;
+    if (taken < fragment.length) pulled.push({ ...fragment, length: fragment.length - taken });
+  }
+  packet.fragments = pulled;
 }

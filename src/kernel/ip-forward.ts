@@ -37,6 +37,8 @@ export function forward(packet: Packet, from: InDevice): void {
     net.fabric.drop(packet, from.device.place, "PKT_TOO_BIG");
     return;
   }
+  // skb_cow(): taps keep the bytes of its arrival.
+  packet.shown = null;
   ipv4.setTtl(view, NETWORK, ttl - 1);
   if (net.fabric.trace !== null) net.fabric.trace.step(STEP.set, packet.id, net.place, 0, ttl, ttl - 1);
   if (packet.redirect && (options === null || options.sourceRoute === 0)) sendRedirect(packet, from, packet.gateway);
@@ -48,6 +50,5 @@ export function forward(packet: Packet, from: InDevice): void {
 /** `ip_exceeds_mtu()`. */
 function exceeds(packet: Packet, mtu: number): boolean {
   if (packet.end - NETWORK <= mtu || !ipv4.dontFragment(packet.view, NETWORK)) return false;
-  // What was gathered from fragments may be cut again (`skb->ignore_df`).
-  return packet.fragmentMax > mtu || packet.fragmentSizes === null;
+  return packet.fragmentMax > mtu || !packet.ignoreDf;
 }

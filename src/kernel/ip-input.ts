@@ -28,7 +28,10 @@ export function checkHeader(packet: Packet, device: InDevice): boolean {
 export function ipReceive(packet: Packet, device: InDevice): void {
   if (!checkHeader(packet, device)) return;
   // ip_rcv_core() starts with an empty control block: what a bridge gathered is no longer held to its fragments' size.
-  packet.fragmentMax = 0;
+  if (packet.fragmentMax !== 0) {
+    packet.fragmentMax = 0;
+    packet.fragments = null;
+  }
   const { netfilter } = device.net;
   // ip_sabotage_in(): the bridge has run PREROUTING for this one.
   if (packet.bridgePrerouted) packet.bridgePrerouted = false;

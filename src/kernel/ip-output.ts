@@ -57,7 +57,7 @@ function finishOutput(packet: Packet, net: Namespace, to: InDevice): Errno | nul
   const mtu = net.paths.outputMtu(packet, to);
   if (packet.end - NETWORK <= mtu && packet.fragmentMax === 0) return emit(packet, to);
   const keeps = ipv4.dontFragment(packet.view, NETWORK);
-  if (keeps && (packet.fragmentSizes === null || packet.fragmentMax > mtu)) {
+  if (keeps && (!packet.ignoreDf || packet.fragmentMax > mtu)) {
     net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, mtu);
     net.fabric.drop(packet, to.device.place, "PKT_TOO_BIG");
     return "EMSGSIZE";

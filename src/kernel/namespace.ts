@@ -15,6 +15,7 @@ import { BridgeNetfilter } from "./bridge-netfilter.ts";
 import { attach } from "./conntrack/attach.ts";
 import { Tracker } from "./conntrack/tracker.ts";
 import { Fib, Route, type RouteType, TABLE_LOCAL } from "./fib.ts";
+import { cut } from "./fragment.ts";
 import { IcmpLimits, sendError } from "./icmp.ts";
 import { InDevice, InterfaceAddress, type Scope, selectAddress } from "./in-device.ts";
 import { ipReceive } from "./ip-input.ts";
@@ -247,6 +248,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     return type === "BROADCAST" || type === "MULTICAST" ? "group" : null;
   }
 
+  isForGroup(packet: Packet): boolean {
+    return (packet.route as Route).type !== "local";
+  }
+
   isLocal(address: number): boolean {
     return this.addressType(address, null) === "LOCAL";
   }
@@ -319,6 +324,9 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     packet.route = route;
     packet.gateway = gateway;
     packet.socket = datagram.socket ?? KERNEL_SOCKET;
+    packet.ignoreDf = datagram.ignoreDf === true;
+    const mtu = this.paths.outputMtu(packet, outDevice(this, route));
+    if (length > mtu) packet.fragments = cut(header, datagram.length, mtu);
     packet.partialChecksum = datagram.protocol === ipv4.PROTOCOL_UDP && route.type === "local";
     if (datagram.relatesTo) attach(packet, datagram.relatesTo);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);

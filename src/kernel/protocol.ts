@@ -77,6 +77,8 @@ export interface Datagram extends Destination {
   /** 0 takes the namespace's default. */
   readonly ttl: number;
   readonly dontFragment: boolean;
+  /** It is cut all the same where the path turns out too narrow (`ip_sk_ignore_df()`). */
+  readonly ignoreDf?: boolean;
   /** The header's identification is zero, as for what can never be cut and belongs to no connected socket. */
   readonly withoutId?: boolean;
   /** IPv4 options, where it answers a packet that had some. */
@@ -101,6 +103,8 @@ export interface NetworkStack {
   register(protocol: number, transport: Transport): void;
   /** What a socket may bind to: an address of this host, or a broadcast or multicast group; null for neither. */
   mayBind(address: number): "own" | "group" | null;
+  /** It was routed to a broadcast or multicast group. Borrows. */
+  isForGroup(packet: Packet): boolean;
   /** ICMP port unreachable to the sender. Borrows. */
   portUnreachable(packet: Packet): void;
   /** What an ICMP error says of the path of a packet that we sent; `quoted` is the quoted IPv4 header. Borrows. */

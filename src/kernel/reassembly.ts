@@ -1,4 +1,4 @@
-import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
+import { FRAME, type Fragment, NETWORK, type Packet } from "../packet/packet.ts";
 import type { Timer } from "../sim/scheduler.ts";
 import { STEP } from "../trace/step.ts";
 import * as ipv4 from "../wire/ipv4.ts";
@@ -155,13 +155,13 @@ export class Reassembly {
     }
     const whole = fabric.pool.take(NETWORK - FRAME + length);
     whole.bytes.set(first.bytes.subarray(0, NETWORK + header), 0);
-    const sizes: number[] = [];
+    const fragments: Fragment[] = [];
     let largest = 0;
     let largestKept = 0;
     for (const { packet, offset, length: size, dontFragment } of queue.pieces) {
       const from = NETWORK + ipv4.headerLength(packet.view, NETWORK);
       whole.bytes.set(packet.bytes.subarray(from, from + size), NETWORK + header + offset);
-      sizes.push(size);
+      fragments.push({ length: size, room: from - NETWORK, shown: offset === 0 ? null : packet.shown });
       const datagram = from - NETWORK + size;
       largest = Math.max(largest, datagram);
       if (dontFragment) largestKept = Math.max(largestKept, datagram);
@@ -170,7 +170,9 @@ export class Reassembly {
     fabric.pool.exchange(last, whole);
     fabric.pool.release(whole);
     last.fragmentMax = largest;
-    last.fragmentSizes = sizes;
+    last.fragments = fragments;
+    last.ignoreDf = queue.user !== "local";
+    last.shown = null;
     // RFC 3168, 5.3: one fragment marked CE marks the datagram.
     if ((queue.ecn & CE) !== 0) last.view.setUint8(NETWORK + 1, last.view.getUint8(NETWORK + 1) | 3);
     last.view.setUint16(NETWORK + 2, length);

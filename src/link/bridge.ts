@@ -217,6 +217,8 @@ export class Bridge extends Device implements DeviceWatcher {
     if (!this.fixedMac) this.takeLowestMac();
     this.hadPort = true;
     this.tellCarrier();
+    // br_mtu_auto_adjust(): no more than what every port takes.
+    this.mtu = Math.min(...this.ports.map((each) => each.device.mtu));
     return port;
   }
 

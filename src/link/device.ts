@@ -1,4 +1,5 @@
 import { FRAME, type Packet, type PacketType } from "../packet/packet.ts";
+import { isLaterFragment, show } from "../packet/shown.ts";
 import { STEP, WORDS } from "../trace/step.ts";
 import type { Mac } from "../wire/address.ts";
 import * as ethernet from "../wire/ethernet.ts";
@@ -188,13 +189,10 @@ export abstract class Device {
   }
 
   private tap(packet: Packet, direction: "in" | "out"): void {
-    this.fabric.capture!.add({
-      time: this.fabric.scheduler.now,
-      packet: packet.id,
-      place: this.place,
-      direction,
-      type: packet.type,
-      bytes: packet.bytes.slice(FRAME, packet.end),
-    });
+    const capture = this.fabric.capture!;
+    const bytes = packet.bytes.slice(FRAME, packet.end);
+    const time = this.fabric.scheduler.now;
+    capture.add({ time, packet: packet.id, place: this.place, direction, type: packet.type, bytes });
+    if (capture.shares && isLaterFragment(packet)) show(packet, bytes);
   }
 }

@@ -56,7 +56,8 @@ export class Veth extends Device {
     packet.options = null;
     packet.redirect = false;
     packet.fragmentMax = 0;
-    packet.fragmentSizes = null;
+    packet.fragments = null;
+    packet.ignoreDf = false;
     packet.bridgeIn = 0;
     packet.bridgeOut = 0;
     packet.bridgePrerouted = false;

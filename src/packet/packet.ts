@@ -26,6 +26,22 @@ export type ConnectionState =
   | "INVALID"
   | "UNTRACKED";
 
+/** One of the fragments that a gathered datagram is made of (`skb_shinfo(skb)->frag_list`). */
+export interface Fragment {
+  /** Bytes of payload. */
+  readonly length: number;
+  /** Bytes of the IPv4 header that it came with, where another may be written. */
+  readonly room: number;
+  readonly shown: Shown[] | null;
+}
+
+/** A frame as a tap shows it, whose bytes are those of the packet until the tap is read. */
+export interface Shown {
+  readonly bytes: Uint8Array;
+  /** Where the IPv4 payload starts. */
+  payload: number;
+}
+
 export class Packet {
   bytes: Uint8Array;
   view: DataView;
@@ -54,10 +70,14 @@ export class Packet {
   options: object | null = null;
   /** IPSKB_DOREDIRECT: the sender has a better way. */
   redirect = false;
-  /** Length of the largest fragment this datagram was made of, 0 for a datagram that came whole. */
+  /** Length of the largest fragment this datagram was gathered from (`IPCB(skb)->frag_max_size`), 0 for none. */
   fragmentMax = 0;
-  /** Payload bytes of those fragments in order, so that it can leave as it came; null for a datagram that came whole. */
-  fragmentSizes: readonly number[] | null = null;
+  /** What it was gathered from or cut into in advance, in order, so that it can leave so; null where it has to be cut anew. */
+  fragments: readonly Fragment[] | null = null;
+  /** It may be cut although it says "don't fragment" (`skb->ignore_df`). */
+  ignoreDf = false;
+  /** Earlier frames that share its bytes: of a later fragment, while taps share (`Capture.shares`). */
+  shown: Shown[] | null = null;
   /** `nf_bridge_info`: bridge ports it came through while netfilter looks at a bridged frame; 0 for none. */
   bridgeIn = 0;
   bridgeOut = 0;

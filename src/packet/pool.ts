@@ -37,7 +37,9 @@ export class Pool {
     packet.options = null;
     packet.redirect = false;
     packet.fragmentMax = 0;
-    packet.fragmentSizes = null;
+    packet.fragments = null;
+    packet.ignoreDf = false;
+    packet.shown = null;
     packet.bridgeIn = 0;
     packet.bridgeOut = 0;
     packet.bridgePrerouted = false;
@@ -68,7 +70,8 @@ export class Pool {
     packet.options = from.options;
     packet.redirect = from.redirect;
     packet.fragmentMax = from.fragmentMax;
-    packet.fragmentSizes = from.fragmentSizes;
+    packet.ignoreDf = from.ignoreDf;
+    packet.shown = from.shown;
     packet.bridgeIn = from.bridgeIn;
     packet.bridgeOut = from.bridgeOut;
     packet.bridgePrerouted = from.bridgePrerouted;

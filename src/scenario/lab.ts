@@ -48,7 +48,7 @@ export function runLab(lab: LabCase): LabResult {
 export class Lab {
   readonly world: World;
   private readonly recorder: Recorder;
-  private readonly capture = new Capture();
+  private readonly capture = new Capture(true);
   private readonly families: ReadonlySet<string>;
   private readonly sockets = new Map<string, UdpSocket>();
   private events: LabConnectionEvent[] = [];

@@ -107,6 +107,7 @@ export class PingSockets implements Transport {
       protocol: ipv4.PROTOCOL_ICMP,
       ttl: options.ttl ?? 0,
       dontFragment: discovery === 2 || (discovery === 1 && fits),
+      ignoreDf: discovery < 2,
       length,
       parent: 0,
       socket,

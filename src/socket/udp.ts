@@ -148,11 +148,6 @@ export class UdpSockets implements Transport {
     to: { readonly address: number; readonly port: number } | null,
     parent: number,
   ): Errno | null {
-    if (socket.pending !== null) {
-      const { pending } = socket;
-      socket.pending = null;
-      return pending;
-    }
     if (to === null) return "EDESTADDRREQ";
     if (data.length > 65_507) return "EMSGSIZE";
     if (to.port === 0) return "EINVAL";
@@ -168,13 +163,23 @@ export class UdpSockets implements Transport {
     const length = udp.UDP_HEADER + data.length;
     const discovery = options.discovery ?? 1;
     const fits = length + ipv4.IPV4_HEADER <= (discovery === 3 ? path.linkMtu : path.mtu);
-    if (!fits && discovery >= 2) return "EMSGSIZE";
+    if (!fits && discovery >= 2) {
+      if (options.reportErrors === true) socket.errors.push(localError("EMSGSIZE", path.mtu, to));
+      return "EMSGSIZE";
+    }
+    // sock_alloc_send_skb(): what the last datagram met is told only where the next could have gone out.
+    if (socket.pending !== null) {
+      const { pending } = socket;
+      socket.pending = null;
+      return pending;
+    }
     return this.stack.send({
       ...where,
       source: path.source,
       protocol: ipv4.PROTOCOL_UDP,
       ttl: options.ttl ?? 0,
       dontFragment: discovery >= 2 || (discovery === 1 && fits),
+      ignoreDf: discovery < 2,
       withoutId: discovery >= 2 && socket.peer === null,
       length,
       parent,
@@ -212,7 +217,7 @@ export class UdpSockets implements Transport {
     const from = { address: source, port: udp.sourcePort(view, at) };
     const data = packet.bytes.slice(at + udp.UDP_HEADER, at + length);
     const datagram: Received = { from, to: destination, data, packet: packet.id };
-    if (this.stack.mayBind(destination) === "group") {
+    if (this.stack.isForGroup(packet)) {
       this.deliverToAll(packet, datagram, port);
       return;
     }
@@ -274,6 +279,11 @@ export class UdpSockets implements Transport {
     } else if (connected && news.final) socket.pending = news.errno;
     socket.onError?.(entry);
   }
+}
+
+/** `ip_local_error()`: no ICMP message told it. */
+function localError(errno: Errno, information: number, to: SocketError["to"]): SocketError {
+  return { errno, error: { type: 0, code: 0, information, from: 0 }, to, packet: 0 };
 }
 
 function hand(socket: UdpSocket, datagram: Received): void {

@@ -15,6 +15,9 @@ export interface CapturedFrame {
 export class Capture {
   readonly frames: CapturedFrame[] = [];
 
+  /** `shares`: as a packet socket shows them, which is read later; otherwise as tcpdump does, whose ring holds copies. */
+  constructor(readonly shares = false) {}
+
   add(frame: CapturedFrame): void {
     this.frames.push(frame);
   }

@@ -124,14 +124,14 @@ describe("cloning a packet", () => {
     );
   });
 
-  it("copies every field but the id, the parent and the sender's socket", () => {
+  it("copies every field but the id, the parent, the sender's socket and the pieces, which only one packet can leave in", () => {
     const pool = new Pool();
     const packet = pool.take(60);
     soil(packet);
     const before = fields(packet);
     const clone = pool.clone(packet);
     expect(fields(packet)).toEqual(before);
-    expect(fields(clone)).toEqual({ ...before, id: packet.id + 1, parent: packet.id, socket: null });
+    expect(fields(clone)).toEqual({ ...before, id: packet.id + 1, parent: packet.id, socket: null, fragments: null });
   });
 
   it("of a frame that was cut keeps the cut length", () => {

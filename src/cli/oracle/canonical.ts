@@ -15,15 +15,9 @@ export interface CanonicalStep {
   /** What was done, in a few words. */
   readonly action: string;
   readonly result: Fields;
-  readonly frames: ByNamespace<CanonicalFrame>;
+  readonly frames: ByNamespace<Fields>;
   readonly trace: ByNamespace<Fields>;
   readonly connections: ByNamespace<Fields>;
-}
-
-export interface CanonicalFrame {
-  readonly fields: Fields;
-  /** What the taps were shown, where the kernel rewrote the bytes before they were read. */
-  readonly passed?: Fields;
 }
 
 export type ByNamespace<T> = Readonly<Record<string, readonly T[]>>;
@@ -31,9 +25,6 @@ export type ByNamespace<T> = Readonly<Record<string, readonly T[]>>;
 /** What stands at the end of a case. */
 export const END_PARTS = ["conntrack", "counters", "neighbours", "fdb"] as const;
 export type EndPart = (typeof END_PARTS)[number];
-
-/** A frame of the kernel harness, which may say what the taps were shown too. */
-type TappedFrame = LabFrame & { readonly passed?: string };
 
 /** `stateless` leaves out what a trace tells of connections, where a kernel does not tell it. */
 export function canonical(result: LabResult, lab: LabCase, stateless = false): Canonical {
@@ -89,11 +80,9 @@ class Canonicaliser {
     return this.each((name) => items.filter(({ ns }) => ns === name).map(read));
   }
 
-  private frame({ dev, dir, cls, hex, passed }: TappedFrame): CanonicalFrame {
+  private frame({ dev, dir, cls, hex }: LabFrame): Fields {
     const place = { device: dev, direction: dir, ...(cls === undefined ? {} : { class: cls }) };
-    const fields = { ...place, ...frameFields(parseHex(hex), this.names) };
-    if (passed === undefined) return { fields };
-    return { fields, passed: { ...place, ...frameFields(parseHex(passed), this.names) } };
+    return { ...place, ...frameFields(parseHex(hex), this.names) };
   }
 
   private event({ ev, tcp, status, timeout }: LabConnectionEvent): Fields {

@@ -1,6 +1,5 @@
-import { type ByNamespace, type Canonical, type CanonicalFrame, type CanonicalStep, END_PARTS } from "./canonical.ts";
-import { type Fields, frameText } from "./frame-fields.ts";
-import { isSharedFragment, type KnownDifference, SHARED_FRAGMENT, sameFields } from "./known-difference.ts";
+import { type ByNamespace, type Canonical, type CanonicalStep, END_PARTS } from "./canonical.ts";
+import { type Fields, frameText, sameFields } from "./frame-fields.ts";
 
 const STEP_PARTS = ["result", "frames", "trace", "connections"] as const;
 type Part = (typeof STEP_PARTS)[number] | (typeof END_PARTS)[number];
@@ -21,15 +20,17 @@ export interface Difference {
   readonly hopscope: Fields | null;
 }
 
-export interface Comparison {
-  readonly difference: Difference | null;
-  /** What was masked, and how often. */
-  readonly masked: ReadonlyMap<KnownDifference, number>;
-}
-
-export function compare(kernel: Canonical, hopscope: Canonical): Comparison {
-  const comparer = new Comparer();
-  return { difference: comparer.compare(kernel, hopscope), masked: comparer.masked };
+/** Null when the two runs are the same. */
+export function compare(kernel: Canonical, hopscope: Canonical): Difference | null {
+  for (let i = 0; i < Math.max(kernel.steps.length, hopscope.steps.length); i++) {
+    const found = compareStep(i, kernel.steps[i], hopscope.steps[i]);
+    if (found !== null) return found;
+  }
+  for (const part of END_PARTS) {
+    const found = compareAll({ step: null, action: "", part }, kernel.end[part], hopscope.end[part]);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 interface Where {
@@ -38,76 +39,40 @@ interface Where {
   readonly part: Part;
 }
 
-class Comparer {
-  readonly masked = new Map<KnownDifference, number>();
-
-  compare(kernel: Canonical, hopscope: Canonical): Difference | null {
-    for (let i = 0; i < Math.max(kernel.steps.length, hopscope.steps.length); i++) {
-      const found = this.step(i, kernel.steps[i], hopscope.steps[i]);
-      if (found !== null) return found;
-    }
-    for (const part of END_PARTS) {
-      const where = { step: null, action: "", part };
-      const found = this.all(where, kernel.end[part], hopscope.end[part], sameFields);
-      if (found !== null) return found;
-    }
-    return null;
+function compareStep(
+  i: number,
+  kernel: CanonicalStep | undefined,
+  hopscope: CanonicalStep | undefined,
+): Difference | null {
+  const { action } = (kernel ?? hopscope)!;
+  for (const part of STEP_PARTS) {
+    const [theirs, ours] = [kernel, hopscope].map((step) =>
+      part === "result" ? answerOf(step) : (step?.[part] ?? {}),
+    );
+    const found = compareAll({ step: i, action, part }, theirs!, ours!);
+    if (found !== null) return found;
   }
+  return null;
+}
 
-  private step(i: number, kernel: CanonicalStep | undefined, hopscope: CanonicalStep | undefined): Difference | null {
-    const { action } = (kernel ?? hopscope)!;
-    for (const part of STEP_PARTS) {
-      const where = { step: i, action, part };
-      const found =
-        part === "frames"
-          ? this.all(where, kernel?.frames ?? {}, hopscope?.frames ?? {}, this.sameFrame)
-          : part === "result"
-            ? this.all(where, answerOf(kernel), answerOf(hopscope), sameFields)
-            : this.all(where, kernel?.[part] ?? {}, hopscope?.[part] ?? {}, sameFields);
-      if (found !== null) return found;
+function compareAll(where: Where, kernel: ByNamespace<Fields>, hopscope: ByNamespace<Fields>): Difference | null {
+  for (const namespace of new Set([...Object.keys(kernel), ...Object.keys(hopscope)])) {
+    const [theirs, ours] = [kernel[namespace] ?? [], hopscope[namespace] ?? []];
+    for (let index = 0; index < Math.max(theirs.length, ours.length); index++) {
+      const a = theirs[index] ?? null;
+      const b = ours[index] ?? null;
+      if (a !== null && b !== null && sameFields(a, b)) continue;
+      const before = theirs.slice(Math.max(0, index - CONTEXT), index);
+      return { ...where, namespace, index, before, kernel: a, hopscope: b };
     }
-    return null;
   }
-
-  private all<T extends Fields | CanonicalFrame>(
-    where: Where,
-    kernel: ByNamespace<T>,
-    hopscope: ByNamespace<T>,
-    same: (a: T, b: T) => boolean,
-  ): Difference | null {
-    for (const namespace of new Set([...Object.keys(kernel), ...Object.keys(hopscope)])) {
-      const [theirs, ours] = [kernel[namespace] ?? [], hopscope[namespace] ?? []];
-      for (let index = 0; index < Math.max(theirs.length, ours.length); index++) {
-        const a = theirs[index];
-        const b = ours[index];
-        if (a !== undefined && b !== undefined && same(a, b)) continue;
-        return {
-          ...where,
-          namespace,
-          index,
-          before: theirs.slice(Math.max(0, index - CONTEXT), index).map(fieldsOf),
-          kernel: a === undefined ? null : fieldsOf(a),
-          hopscope: b === undefined ? null : fieldsOf(b),
-        };
-      }
-    }
-    return null;
-  }
-
-  private readonly sameFrame = (kernel: CanonicalFrame, hopscope: CanonicalFrame): boolean => {
-    if (sameFields(kernel.fields, hopscope.fields)) return true;
-    if (!isSharedFragment(kernel, hopscope.fields)) return false;
-    this.masked.set(SHARED_FRAGMENT, (this.masked.get(SHARED_FRAGMENT) ?? 0) + 1);
-    return true;
-  };
+  return null;
 }
 
 const CONTEXT = 2;
 const answerOf = (step: CanonicalStep | undefined): ByNamespace<Fields> => ({
   "": step === undefined ? [] : [step.result],
 });
-const fieldsOf = (item: Fields | CanonicalFrame): Fields =>
-  typeof item["fields"] === "object" ? item["fields"] : (item as Fields);
 
 const NOUNS: Readonly<Record<Part, string>> = {
   result: "what the program was answered",

@@ -179,3 +179,8 @@ function packetText(fields: Fields, prefix: string): string {
   if (prefix === "" && fields["quoted source"] !== undefined) words.push(`{${packetText(fields, "quoted ")}}`);
   return words.join(" ");
 }
+
+export function sameFields(a: Fields, b: Fields): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}

@@ -50,11 +50,11 @@ export class Kernel {
     for (const { reject } of this.waiting.splice(0)) reject(new KernelError(message));
   }
 
-  /** `witness` makes it tell of frames whose bytes changed after they passed. @throws {KernelError}. */
-  async run(lab: LabCase, witness = false): Promise<LabResult> {
+  /** @throws {KernelError}. */
+  async run(lab: LabCase): Promise<LabResult> {
     const line = await new Promise<string>((resolve, reject) => {
       this.waiting.push({ resolve, reject });
-      this.child.stdin.write(`${JSON.stringify(witness ? { ...lab, witness } : lab)}\n`);
+      this.child.stdin.write(`${JSON.stringify(lab)}\n`);
     });
     const result = JSON.parse(line) as LabResult | { error: string };
     if ("error" in result) throw new KernelError(result.error);

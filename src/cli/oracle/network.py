@@ -50,8 +50,6 @@ class Network:
         families = self.case.get("trace", ["ip"])
         for name, namespace in self.namespaces.items():
             namespace.rules.trace(families)
-            if self.case.get("witness"):
-                namespace.frames.witness()
             if self.specs[name].get("ipsets"):
                 namespace.rules.load_sets(self.specs[name]["ipsets"])
             if self.specs[name].get("rules"):

@@ -1,6 +1,5 @@
 """What a namespace tells while a case runs: frames of every device, the rule trace, connection tracking."""
 import ctypes
-import mmap
 import socket
 import struct
 
@@ -9,7 +8,7 @@ import netlink
 import packet
 from netlink import attribute, attributes, half, long, netfilter_header, text, word
 
-SOL_PACKET, RX_RING, AUXILIARY, VERSION = 263, 5, 8, 10
+SOL_PACKET, AUXILIARY = 263, 8
 SO_TIMESTAMPNS = 35
 EVERY_PROTOCOL = 3
 libc = ctypes.CDLL(None, use_errno=True)
@@ -40,13 +39,7 @@ class FrameTap:
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.setsockopt(SOL_PACKET, AUXILIARY, 1)
         listen_everywhere(self.socket)
-        self.ring = None
         self.latest = 0
-
-    def witness(self):
-        """Also keeps what the taps were shown in the moment the frame passed (see Ring)."""
-        with self.namespace:
-            self.ring = Ring()
 
     def collect(self):
         """(time, frame) in order; a frame that a bridge hands up keeps its port's time, so time is kept from going back."""
@@ -69,51 +62,9 @@ class FrameTap:
             if kind != OUTGOING:
                 frame["cls"] = CLASSES[kind]
             frame["hex"] = data.hex()
-            if self.ring is not None:
-                self.ring.compare(frame, data)
             found.append((self.latest, frame))
 
     def close(self):
-        if self.ring is not None:
-            self.ring.close()
-        self.socket.close()
-
-
-SLOT, SLOTS, BLOCK = 2048, 1024, 1 << 16
-SLOT_HEADER = struct.Struct("=IIIHH")
-READY, LOSING = 1, 4
-
-
-class Ring:
-    """
-    A second capture whose slots are filled in the moment a frame passes. A plain packet socket shares the frame's bytes
-    with the kernel, which may rewrite them before they are read; where the two differ, the frame says both.
-    """
-
-    def __init__(self):
-        self.socket = packet_socket()
-        self.socket.setsockopt(SOL_PACKET, VERSION, 1)
-        request = struct.pack("=IIII", BLOCK, SLOT * SLOTS // BLOCK, SLOT, SLOTS)
-        self.socket.setsockopt(SOL_PACKET, RX_RING, request)
-        self.memory = mmap.mmap(self.socket.fileno(), SLOT * SLOTS)
-        listen_everywhere(self.socket)
-        self.slot = 0
-
-    def compare(self, frame, data):
-        at = self.slot * SLOT
-        status, _, kept, mac_at, _ = SLOT_HEADER.unpack_from(self.memory, at)
-        if not status & READY or status & LOSING:
-            raise RuntimeError(f"{frame['ns']}: more frames at once than can be captured")
-        shown = self.memory[at + mac_at : at + mac_at + kept]
-        if status & UNFINISHED_CHECKSUM:
-            shown = packet.completed(shown)
-        if shown != data[: len(shown)]:
-            frame["passed"] = (shown + data[len(shown) :]).hex()
-        self.memory[at : at + 4] = bytes(4)
-        self.slot = (self.slot + 1) % SLOTS
-
-    def close(self):
-        self.memory.close()
         self.socket.close()
 
 

@@ -1,11 +1,12 @@
 import { runLab } from "../../scenario/lab.ts";
 import type { LabCase, LabResult } from "../../scenario/lab-case.ts";
 import { type Canonical, canonical } from "./canonical.ts";
-import { type Comparison, compare } from "./difference.ts";
+import { compare, type Difference } from "./difference.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** A case held against the kernel. */
-export interface Verification extends Comparison {
+export interface Verification {
+  readonly difference: Difference | null;
   /** The kernel gave two answers, so that the case decides nothing. */
   readonly unsteady: boolean;
   readonly frames: number;
@@ -14,8 +15,7 @@ export interface Verification extends Comparison {
 }
 
 /**
- * Runs a case on both. A difference counts when the kernel answers twice alike; the second time it also tells what its
- * taps were shown, by which the known differences are recognised.
+ * Runs a case on both. A difference counts when the kernel answers twice alike.
  * @throws {KernelError} when the kernel refuses the case.
  */
 export async function verifyLab(lab: LabCase, kernel: Kernel): Promise<Verification> {
@@ -24,14 +24,10 @@ export async function verifyLab(lab: LabCase, kernel: Kernel): Promise<Verificat
   const stateless = !tellsState(result.kernel ?? "");
   const ours = canonical(own, lab, stateless);
   const theirs = canonical(result, lab, stateless);
-  let comparison = compare(theirs, ours);
-  let unsteady = false;
-  if (comparison.difference !== null) {
-    const again = canonical(await kernel.run(lab, true), lab, stateless);
-    comparison = compare(again, ours);
-    unsteady = comparison.difference !== null && compare(again, theirs).difference !== null;
-  }
-  return { ...comparison, unsteady, ...totals(result) };
+  const difference = compare(theirs, ours);
+  if (difference === null) return { difference, unsteady: false, ...totals(result) };
+  const again = canonical(await kernel.run(lab), lab, stateless);
+  return { difference: compare(again, ours), unsteady: compare(again, theirs) !== null, ...totals(result) };
 }
 
 /** Since Linux 6.16 a rule trace says what conntrack knows of the packet. */
@@ -41,7 +37,7 @@ function tellsState(release: string): boolean {
 }
 
 /** A recorded answer of the kernel against a fresh one of hopscope. */
-export function compareWithRecording(recording: Canonical, lab: LabCase): Comparison {
+export function compareWithRecording(recording: Canonical, lab: LabCase): Difference | null {
   return compare(recording, canonical(runLab(lab), lab));
 }
 

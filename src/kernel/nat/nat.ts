@@ -5,13 +5,14 @@ import * as icmp from "../../wire/icmp.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import { type Connection, Tuple } from "../conntrack/connection.ts";
 import { invertTuple } from "../conntrack/tuple.ts";
+import { pull } from "../fragment.ts";
 import type { Namespace } from "../namespace.ts";
 import { type HookUser, PRIORITY } from "../netfilter/hook-user.ts";
 import type { Hook, Verdict } from "../netfilter/rule.ts";
 import { chooseAddress } from "./address-choice.ts";
 import { choosePort } from "./port-choice.ts";
 import type { Manip, NatRange } from "./range.ts";
-import { type Endpoint, rewrite } from "./rewrite.ts";
+import { type Endpoint, headersEnd, rewrite } from "./rewrite.ts";
 
 /** `NF_NAT_HARDER_THRESH`: attempts left from which on closed flows may be evicted. */
 const HARDER = 32;
@@ -253,6 +254,7 @@ export class Nat {
     const to = this.target(packet, connection, manip);
     const { trace } = this.net.fabric;
     if (trace !== null) this.record(packet, NETWORK, manip, to, 0);
+    pull(packet, headersEnd(packet.view, NETWORK, packet.end));
     return rewrite(packet.view, NETWORK, packet.end, manip, to);
   }
 
@@ -289,6 +291,7 @@ export class Nat {
     if (!this.changes(packet, connection, manip)) return true;
     const reply = isReply(packet);
     const quoted = at + icmp.ICMP_HEADER;
+    pull(packet, headersEnd(view, quoted, packet.end));
     const { trace } = this.net.fabric;
     // The quote travels the other way: its opposite end shows what the other direction's packets show.
     const opposite: Manip = manip === "source" ? "destination" : "source";

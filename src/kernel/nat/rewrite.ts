@@ -3,6 +3,7 @@ import { replace16, replace32 } from "../../wire/checksum.ts";
 import * as icmp from "../../wire/icmp.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as sctp from "../../wire/sctp.ts";
+import * as tcp from "../../wire/tcp.ts";
 import type { Manip } from "./range.ts";
 
 /** A new end for a packet: its address, and its port or ICMP identifier. */
@@ -34,6 +35,13 @@ export function rewrite(view: DataView, at: number, end: number, manip: Manip, t
   view.setInt32(addressAt, after);
   view.setUint16(at + 10, replace32(view.getUint16(at + 10), before, after));
   return true;
+}
+
+/** Where the headers end that {@link rewrite} may write to. */
+export function headersEnd(view: DataView, at: number, end: number): number {
+  const transport = at + ipv4.headerLength(view, at);
+  const whole = ipv4.protocol(view, at) === ipv4.PROTOCOL_TCP && end - transport >= tcp.TCP_HEADER;
+  return transport + (whole ? tcp.TCP_HEADER : 8);
 }
 
 /** TCP, UDP, UDP-Lite, ICMP, SCTP, GRE: protocols whose packets NAT looks into. */

@@ -2,6 +2,7 @@ import { NETWORK, type Packet } from "../../../packet/packet.ts";
 import { replace16 } from "../../../wire/checksum.ts";
 import * as ipv4 from "../../../wire/ipv4.ts";
 import * as tcp from "../../../wire/tcp.ts";
+import { pull } from "../../fragment.ts";
 import type { TargetKind } from "../extension.ts";
 import type { Target, TargetVerdict } from "../rule.ts";
 
@@ -18,6 +19,7 @@ class EcnTarget implements Target {
     const before = view.getUint16(at + 12);
     const after = before & ~BITS;
     if (after !== before) {
+      pull(packet, at + tcp.TCP_HEADER);
       view.setUint16(at + 12, after);
       view.setUint16(at + 16, replace16(view.getUint16(at + 16), before, after));
     }

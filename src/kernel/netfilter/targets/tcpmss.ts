@@ -2,6 +2,7 @@ import { NETWORK, type Packet } from "../../../packet/packet.ts";
 import { replace16 } from "../../../wire/checksum.ts";
 import * as ipv4 from "../../../wire/ipv4.ts";
 import * as tcp from "../../../wire/tcp.ts";
+import { pull } from "../../fragment.ts";
 import type { TargetKind } from "../extension.ts";
 import type { RuleContext, Target, TargetVerdict } from "../rule.ts";
 import { readInteger } from "../value.ts";
@@ -26,6 +27,7 @@ class TcpmssTarget implements Target {
   apply(packet: Packet, context: RuleContext): TargetVerdict {
     const view = packet.view;
     if (ipv4.fragmentOffset(view, NETWORK) !== 0) return "CONTINUE";
+    pull(packet, packet.end);
     const at = NETWORK + ipv4.headerLength(view, NETWORK);
     const length = packet.end - at;
     if (length < tcp.TCP_HEADER) return "DROP";
