@@ -28,12 +28,22 @@ import { Netfilter } from "./netfilter/netfilter.ts";
 import { sendRejectReset } from "./netfilter/reject-reset.ts";
 import type { Hook } from "./netfilter/rule.ts";
 import { Paths } from "./paths.ts";
-import type { Datagram, Destination, Errno, IcmpError, NetworkStack, OutputPath, Transport } from "./protocol.ts";
+import type {
+  Datagram,
+  Destination,
+  Errno,
+  IcmpError,
+  NetworkStack,
+  OutputPath,
+  TcpSettings,
+  Transport,
+} from "./protocol.ts";
 import { type DefragUser, Reassembly } from "./reassembly.ts";
 import type { RedirectPeer } from "./redirect.ts";
 import { routeInput, routeOutput } from "./route.ts";
 import { KERNEL_SOCKET, RAW_SOCKET } from "./socket-owner.ts";
 import { Sysctls } from "./sysctl.ts";
+import { answerReset } from "./tcp-reset.ts";
 
 export type AddressType =
   | "UNSPEC"
@@ -298,6 +308,24 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   // Packets out.
 
+  get tcp(): TcpSettings {
+    const { sysctls } = this;
+    return {
+      timestamps: sysctls.get("net.ipv4.tcp_timestamps") !== 0,
+      sack: sysctls.get("net.ipv4.tcp_sack") !== 0,
+      windowScaling: sysctls.get("net.ipv4.tcp_window_scaling") !== 0,
+      congestion: sysctls.congestion,
+      receiveBuffer: sysctls.tcpReceive[1]!,
+      receiveBufferMax: sysctls.tcpReceive[2]!,
+      sendBufferMax: sysctls.tcpSend[2]!,
+      synRetries: sysctls.get("net.ipv4.tcp_syn_retries"),
+      synAckRetries: sysctls.get("net.ipv4.tcp_synack_retries"),
+      retries: sysctls.get("net.ipv4.tcp_retries2"),
+      finTimeout: sysctls.get("net.ipv4.tcp_fin_timeout") * 1e9,
+      abortOnOverflow: sysctls.get("net.ipv4.tcp_abort_on_overflow") !== 0,
+    };
+  }
+
   get localPorts(): readonly [number, number] {
     return this.sysctls.localPorts;
   }
@@ -337,7 +365,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       length,
       ttl: route.type === "multicast" ? 1 : datagram.ttl || this.sysctls.get("net.ipv4.ip_default_ttl"),
       tos: datagram.tos,
-      identification: datagram.withoutId === true ? 0 : this.nextIdentification(),
+      identification: datagram.withoutId === true ? 0 : (datagram.identification ?? this.nextIdentification()),
       fragment: datagram.dontFragment ? ipv4.DONT_FRAGMENT : 0,
     });
     if (options !== undefined && header > ipv4.IPV4_HEADER) fillOptions(packet, this, options, source);
@@ -497,6 +525,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const sockets = this.transport(ipv4.PROTOCOL_ICMP);
     if (sockets === null) this.drop(packet, "NO_SOCKET");
     else sockets.receive(packet, at);
+  }
+
+  resetTcp(packet: Packet, at: number, mark: number): void {
+    answerReset(this, packet, at, mark);
   }
 
   portUnreachable(packet: Packet): void {

@@ -21,7 +21,15 @@ export type Errno =
   | "ENOPROTOOPT"
   | "EHOSTDOWN"
   | "ENONET"
-  | "EOPNOTSUPP";
+  | "EOPNOTSUPP"
+  | "ECONNRESET"
+  | "ECONNABORTED"
+  | "ETIMEDOUT"
+  | "EPIPE"
+  | "ENOTCONN"
+  | "EISCONN"
+  | "EALREADY"
+  | "EINPROGRESS";
 
 /** What an ICMP error says of a packet that this host sent. */
 export interface IcmpError {
@@ -81,6 +89,8 @@ export interface Datagram extends Destination {
   readonly ignoreDf?: boolean;
   /** The header's identification is zero, as for what can never be cut and belongs to no connected socket. */
   readonly withoutId?: boolean;
+  /** The header's identification, where the socket counts its own. */
+  readonly identification?: number;
   /** IPv4 options, where it answers a packet that had some. */
   readonly options?: EchoedOptions;
   /** Bytes behind the IPv4 header. */
@@ -92,6 +102,24 @@ export interface Datagram extends Destination {
   /** Writes the payload; addresses are final, so checksums can be computed. */
   write(packet: Packet, at: number, source: number): void;
   readonly socket: object | null;
+}
+
+/** The sysctls of TCP that its sockets obey. */
+export interface TcpSettings {
+  readonly timestamps: boolean;
+  readonly sack: boolean;
+  readonly windowScaling: boolean;
+  readonly congestion: "cubic" | "reno";
+  /** `tcp_rmem` and `tcp_wmem`: what a socket begins with and the most it may grow to, bytes. */
+  readonly receiveBuffer: number;
+  readonly receiveBufferMax: number;
+  readonly sendBufferMax: number;
+  readonly synRetries: number;
+  readonly synAckRetries: number;
+  readonly retries: number;
+  /** Nanoseconds. */
+  readonly finTimeout: number;
+  readonly abortOnOverflow: boolean;
 }
 
 /** What sockets may ask of their namespace. */
@@ -107,6 +135,8 @@ export interface NetworkStack {
   isForGroup(packet: Packet): boolean;
   /** ICMP port unreachable to the sender. Borrows. */
   portUnreachable(packet: Packet): void;
+  /** The RST that answers a TCP segment (`tcp_v4_send_reset()`); `at` is its header. Borrows. */
+  resetTcp(packet: Packet, at: number, mark: number): void;
   /** What an ICMP error says of the path of a packet that we sent; `quoted` is the quoted IPv4 header. Borrows. */
   noteError(packet: Packet, quoted: number, error: IcmpError): void;
   /** Takes ownership. */
@@ -115,4 +145,5 @@ export interface NetworkStack {
   deliver(packet: Packet, to: string): void;
   /** The first and last port that the kernel chooses from. */
   readonly localPorts: readonly [number, number];
+  readonly tcp: TcpSettings;
 }

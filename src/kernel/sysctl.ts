@@ -52,6 +52,14 @@ const NET_DEFAULTS = {
   "net.ipv4.neigh.default.delay_first_probe_time": 5,
   "net.ipv4.neigh.default.unres_qlen_bytes": 212_992,
   "net.ipv4.neigh.default.locktime": 100,
+  "net.ipv4.tcp_timestamps": 1,
+  "net.ipv4.tcp_sack": 1,
+  "net.ipv4.tcp_window_scaling": 1,
+  "net.ipv4.tcp_syn_retries": 6,
+  "net.ipv4.tcp_synack_retries": 5,
+  "net.ipv4.tcp_retries2": 15,
+  "net.ipv4.tcp_fin_timeout": 60,
+  "net.ipv4.tcp_abort_on_overflow": 0,
   "net.netfilter.nf_conntrack_acct": 0,
   "net.netfilter.nf_conntrack_checksum": 1,
   "net.netfilter.nf_conntrack_max": 262_144,
@@ -114,6 +122,11 @@ export class Sysctls {
   ]);
   /** The first and last port of `ip_local_port_range`. */
   localPorts: readonly [number, number] = [32_768, 60_999];
+  /** `tcp_congestion_control`. */
+  congestion: "cubic" | "reno" = "cubic";
+  /** `tcp_rmem`, `tcp_wmem`: the least, what a socket begins with, and the most; bytes. */
+  tcpReceive: readonly number[] = [4096, 131_072, 6_291_456];
+  tcpSend: readonly number[] = [4096, 16_384, 4_194_304];
   /** Called after each change. */
   onChange: () => void = () => {};
 
@@ -146,6 +159,7 @@ export class Sysctls {
       this.localPorts = parseRange(key, String(value));
       return;
     }
+    if (this.setTcp(key, String(value))) return;
     const number = typeof value === "number" ? value : Number(value.trim());
     if (!Number.isInteger(number)) throw new RangeError(`${key} takes an integer, not ${JSON.stringify(value)}`);
     if (key === "net.ipv4.ip_forward") this.setForwarding("all", number);
@@ -158,6 +172,18 @@ export class Sysctls {
       else this.confOf(device)[name] = number;
     }
     this.onChange();
+  }
+
+  /** The settings of TCP that are no integers. */
+  private setTcp(key: string, value: string): boolean {
+    if (key === "net.ipv4.tcp_congestion_control") {
+      if (value !== "cubic" && value !== "reno")
+        throw new RangeError(`${key} takes cubic or reno, not ${JSON.stringify(value)}`);
+      this.congestion = value;
+    } else if (key === "net.ipv4.tcp_rmem") this.tcpReceive = parseSizes(key, value);
+    else if (key === "net.ipv4.tcp_wmem") this.tcpSend = parseSizes(key, value);
+    else return false;
+    return true;
   }
 
   /** Changing `all` sets `default` and every device, `inet_forward_change()`. */
@@ -180,4 +206,11 @@ function parseRange(key: string, text: string): [number, number] {
   if (match === null || low < 1 || high > 65_535 || low > high)
     throw new RangeError(`${key} takes two ports, low and high, not ${JSON.stringify(text)}`);
   return [low, high];
+}
+
+function parseSizes(key: string, text: string): readonly number[] {
+  const sizes = text.trim().split(/\s+/).map(Number);
+  if (sizes.length !== 3 || !sizes.every((size) => Number.isInteger(size) && size > 0))
+    throw new RangeError(`${key} takes three sizes, least, default and most, not ${JSON.stringify(text)}`);
+  return sizes;
 }

@@ -31,14 +31,20 @@ export function segmentProblem(packet: Packet, at: number): DropReason | null {
   return valid ? null : "TCP_CSUM";
 }
 
-/** `tcp_v4_send_reset()`: nobody listens on that port. Takes ownership. */
+/** `tcp_v4_rcv()` without sockets: nobody listens on that port. Takes ownership. */
 export function sendReset(net: Namespace, packet: Packet, at: number): void {
-  const { view } = packet;
   const bad = packet.type !== "host" ? "OTHERHOST" : segmentProblem(packet, at);
   if (bad !== null) {
     net.fabric.drop(packet, net.place, bad);
     return;
   }
+  answerReset(net, packet, at, 0);
+  net.fabric.drop(packet, net.place, "NO_SOCKET");
+}
+
+/** `tcp_v4_send_reset()`. A RST is never answered. Borrows. */
+export function answerReset(net: Namespace, packet: Packet, at: number, mark: number): void {
+  const { view } = packet;
   const mayAnswer = (tcp.flags(view, at) & tcp.RST) === 0 && (packet.route as Route).type === "local";
   const options = echoOptions(packet, net);
   if (mayAnswer && options !== null) {
@@ -49,7 +55,7 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
       destination: options.firstHop || destination,
       source,
       tos: ipv4.tos(view, NETWORK) & 0xfc,
-      mark: 0,
+      mark,
       device: 0,
       protocol: ipv4.PROTOCOL_TCP,
       ttl: 0,
@@ -65,5 +71,4 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
       },
     });
   }
-  net.fabric.drop(packet, net.place, "NO_SOCKET");
 }

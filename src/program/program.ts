@@ -1,11 +1,13 @@
 import type { Random } from "../sim/random.ts";
 import type { Scheduler } from "../sim/scheduler.ts";
 import type { PingSockets } from "../socket/ping.ts";
+import type { TcpSockets } from "../socket/tcp.ts";
 import type { UdpSockets } from "../socket/udp.ts";
 
 /** What a program has of the namespace that it runs in. */
 export interface Environment {
   readonly udp: UdpSockets;
+  readonly tcp: TcpSockets;
   readonly ping: PingSockets;
   readonly scheduler: Scheduler;
   readonly random: Random;

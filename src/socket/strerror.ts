@@ -19,6 +19,14 @@ const MESSAGES: Readonly<Record<Errno, string>> = {
   EHOSTDOWN: "Host is down",
   ENONET: "Machine is not on the network",
   EOPNOTSUPP: "Operation not supported",
+  ECONNRESET: "Connection reset by peer",
+  ECONNABORTED: "Software caused connection abort",
+  ETIMEDOUT: "Connection timed out",
+  EPIPE: "Broken pipe",
+  ENOTCONN: "Transport endpoint is not connected",
+  EISCONN: "Transport endpoint is already connected",
+  EALREADY: "Operation already in progress",
+  EINPROGRESS: "Operation now in progress",
 };
 
 /** What programs print for an error number, `strerror()`. */

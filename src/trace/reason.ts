@@ -71,6 +71,19 @@ export const DROP_REASONS = [
   "DHCP_MALFORMED",
   "DHCP_NO_ADDRESS",
   "GUEST_UNKNOWN",
+  "TCP_FLAGS",
+  "TCP_CLOSE",
+  "TCP_RESET",
+  "TCP_INVALID_SYN",
+  "TCP_INVALID_SEQUENCE",
+  "TCP_OLD_DATA",
+  "TCP_OVERWINDOW",
+  "TCP_ZEROWINDOW",
+  "TCP_RFC7323_PAWS",
+  "TCP_TOO_OLD_ACK",
+  "TCP_ACK_UNSENT_DATA",
+  "TCP_LISTEN_OVERFLOW",
+  "PROTO_MEM",
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

@@ -6,9 +6,10 @@ import { Dummy } from "../link/dummy.ts";
 import { Fabric } from "../link/fabric.ts";
 import { Impairment, type ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
-import type { Packet } from "../packet/packet.ts";
+import { Packet } from "../packet/packet.ts";
 import type { RunEnd } from "../sim/scheduler.ts";
 import { PingSockets } from "../socket/ping.ts";
+import { TcpSockets } from "../socket/tcp.ts";
 import { UdpSockets } from "../socket/udp.ts";
 import { SimulatedHost } from "../translator/simulated-host.ts";
 import { Translator, type TranslatorOptions } from "../translator/translator.ts";
@@ -28,6 +29,7 @@ export interface EndOptions {
 export interface Host {
   readonly net: Namespace;
   readonly udp: UdpSockets;
+  readonly tcp: TcpSockets;
   readonly ping: PingSockets;
   /** Environment variables of its programs. */
   readonly env: Record<string, string>;
@@ -55,9 +57,11 @@ export class World {
   addNamespace(name: string): Host {
     if (this.hosts.has(name) || this.translators.has(name)) throw new RangeError(`namespace ${name} exists`);
     const net = new Namespace(this.fabric, name);
+    const { scheduler } = this.fabric;
     const host = {
       net,
       udp: new UdpSockets(net, net.random.fork("udp")),
+      tcp: new TcpSockets(net, scheduler, net.random.fork("tcp")),
       ping: new PingSockets(net),
       env: {},
       files: new Map(),
@@ -135,14 +139,17 @@ export class World {
    */
   run(until?: number, limit = 1_000_000): RunEnd {
     const end = this.fabric.scheduler.run(until, limit);
-    if (end === "storm") this.fabric.scheduler.abandon((item) => this.fabric.drop(item as Packet, 0, "STORM"));
+    if (end === "storm") this.fabric.scheduler.abandon((item) => this.abandon(item));
     return end;
   }
 
   /** Everything that is due in this instant. */
   settle(): void {
-    if (this.fabric.scheduler.drain(1_000_000) === "storm")
-      this.fabric.scheduler.abandon((item) => this.fabric.drop(item as Packet, 0, "STORM"));
+    if (this.fabric.scheduler.drain(1_000_000) === "storm") this.fabric.scheduler.abandon((item) => this.abandon(item));
+  }
+
+  private abandon(item: unknown): void {
+    if (item instanceof Packet) this.fabric.drop(item, 0, "STORM");
   }
 
   private adopt<T extends Device>(device: T): T {

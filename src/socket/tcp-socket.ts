@@ -1,0 +1,310 @@
+import type { Errno } from "../kernel/protocol.ts";
+import type { Packet } from "../packet/packet.ts";
+import type { Connection, ConnectionOwner } from "../tcp/connection.ts";
+import type { OutgoingSegment } from "../tcp/outgoing.ts";
+import { maySend, type TcpErrno, type TcpState } from "../tcp/state.ts";
+import type { TcpSockets } from "./tcp.ts";
+import type { Flow } from "./tcp-flows.ts";
+import type { TcpBound } from "./tcp-ports.ts";
+
+export interface Endpoint {
+  readonly address: number;
+  readonly port: number;
+}
+
+/** What is absent is as a Linux socket has it. Times are nanoseconds, sizes bytes. */
+export interface TcpOptions {
+  readonly ttl?: number;
+  readonly tos?: number;
+  readonly mark?: number;
+  /** Index of the only device it uses (`SO_BINDTODEVICE`). */
+  readonly device?: number;
+  /** `SO_REUSEADDR`. */
+  readonly reuse?: boolean;
+  /** `TCP_NODELAY`. */
+  readonly noDelay?: boolean;
+  readonly congestion?: "cubic" | "reno";
+  /** `SO_RCVBUF`, `SO_SNDBUF`: without them the buffers grow as needed. */
+  readonly receiveBuffer?: number;
+  readonly sendBuffer?: number;
+  /** `SO_KEEPALIVE`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`. */
+  readonly keepAlive?: { readonly idle: number; readonly interval: number; readonly probes: number };
+}
+
+const CONNECTED = 1;
+const ACCEPTABLE = 2;
+const READABLE = 4;
+const WRITABLE = 8;
+const FAILED = 16;
+const ENDED = 32;
+
+/** A TCP socket. Its callbacks run once the segment that caused them is dealt with, and never inside a call to it. */
+export class TcpSocket implements ConnectionOwner, Flow, TcpBound {
+  /** What it is bound to; 0.0.0.0 is every address. */
+  address = 0;
+  port = 0;
+  readonly reuse: boolean;
+  /** `connect()` chose its port. */
+  autobound = false;
+  /** A program chose its port, which is its own until it is closed. */
+  bound = false;
+  /** Its own end, once it is connected. */
+  localAddress = 0;
+  remoteAddress = 0;
+  remotePort = 0;
+  /** Null before it is connected, and for a listener. */
+  connection: Connection | null = null;
+  /** What it waits for to be accepted; null for a socket that does not listen. */
+  backlog: number | null = null;
+  /** Established and not accepted. */
+  readonly waiting: TcpSocket[] = [];
+  /** Answered SYNs that are not established. */
+  requests = 0;
+  /** Who accepted the SYN it came from. */
+  listener: TcpSocket | null = null;
+  /** `SO_ERROR`: reported once, by the next call. */
+  error: Errno | null = null;
+  /** The peer said, or the program, that nothing more is read. */
+  private readShut = false;
+  private writeShut = false;
+  /** The program has closed it. */
+  closed = false;
+  /** IPv4 identification of the next segment. */
+  identification = 0;
+  /** A program is inside a call: what arrives waits in `pending`. */
+  busy = false;
+  readonly pending: { packet: Packet; at: number }[] = [];
+  /** What the program has to hear after its call. */
+  private news = 0;
+  /** What an ICMP error said of the path meanwhile, bytes; 0 for nothing. */
+  pendingMtu = 0;
+
+  onConnect: (() => void) | null = null;
+  /** A connection is here to accept. */
+  onAccept: ((socket: TcpSocket) => void) | null = null;
+  /** Data, or the end of the stream. */
+  onReadable: (() => void) | null = null;
+  onWritable: (() => void) | null = null;
+  onError: ((errno: Errno) => void) | null = null;
+  /** The connection is over: closed by both sides, or broken. */
+  onClose: (() => void) | null = null;
+
+  constructor(
+    readonly sockets: TcpSockets,
+    readonly options: TcpOptions,
+  ) {
+    this.reuse = options.reuse ?? false;
+  }
+
+  get local(): Endpoint {
+    return { address: this.localAddress || this.address, port: this.port };
+  }
+
+  get peer(): Endpoint | null {
+    return this.remotePort === 0 ? null : { address: this.remoteAddress, port: this.remotePort };
+  }
+
+  get localPort(): number {
+    return this.port;
+  }
+
+  get listening(): boolean {
+    return this.backlog !== null;
+  }
+
+  get state(): TcpState {
+    return this.connection?.state ?? (this.listening ? "LISTEN" : "CLOSE");
+  }
+
+  /** For rules that ask for the owner: no program stands behind it any more. */
+  get kernel(): boolean {
+    return this.closed;
+  }
+
+  bind(address: number, port: number): Errno | null {
+    return this.sockets.bind(this, address, port);
+  }
+
+  listen(backlog = 4096): Errno | null {
+    return this.sockets.listen(this, backlog);
+  }
+
+  /** The next established connection, or null. */
+  accept(): TcpSocket | null {
+    return this.waiting.shift() ?? null;
+  }
+
+  /** Null when the handshake began; its outcome comes by `onConnect` or `onError`. */
+  connect(address: number, port: number): Errno | null {
+    return this.locked(() => this.sockets.connect(this, address, port));
+  }
+
+  /** `tcp_sendmsg()`: how many bytes the send buffer took, 0 when it is full; or why it takes none. */
+  write(data: Uint8Array, at = 0, length = data.length - at): number | Errno {
+    const { connection } = this;
+    if (this.error !== null) return this.takeError()!;
+    if (connection === null) return "EPIPE";
+    const { state } = connection;
+    if (state === "SYN_SENT" || state === "SYN_RECV") return "EAGAIN";
+    if (!maySend(state) || this.writeShut) return "EPIPE";
+    return this.locked(() => connection.write(data, at, length));
+  }
+
+  /** What arrived, at most `max` bytes: an empty array for nothing yet, null at the end of the stream. */
+  read(max = Number.POSITIVE_INFINITY): Uint8Array | null {
+    const { connection } = this;
+    if (connection === null || connection.readable === 0) return this.atEnd ? null : EMPTY;
+    return this.locked(() => connection.read(max));
+  }
+
+  /** `tcp_recvmsg()`: like `read()`, but says why there is nothing: an empty array is the end of the stream. */
+  receive(max: number): Uint8Array | Errno {
+    const { connection } = this;
+    if (this.listening) return "ENOTCONN";
+    if (connection !== null && connection.readable > 0) return this.locked(() => connection.read(max));
+    if (connection?.finReceived === true) return EMPTY;
+    if (this.error !== null) return this.takeError()!;
+    if (this.readShut) return EMPTY;
+    if (this.state === "CLOSE") return "ENOTCONN";
+    return "EAGAIN";
+  }
+
+  private get atEnd(): boolean {
+    return this.connection?.finReceived === true || this.readShut || this.state === "CLOSE";
+  }
+
+  shutdown(how: "read" | "write" | "both"): Errno | null {
+    const { connection } = this;
+    if (this.listening) {
+      if (how !== "write") this.sockets.stopListening(this);
+      return null;
+    }
+    if (connection === null || connection.state === "CLOSE") return "ENOTCONN";
+    if (connection.state === "SYN_SENT") {
+      this.error = "ECONNRESET";
+      this.locked(() => connection.abort());
+      return null;
+    }
+    if (how !== "write") {
+      this.readShut = true;
+      connection.shutdownRead();
+    }
+    if (how !== "read") {
+      this.writeShut = true;
+      this.locked(() => connection.shutdownWrite());
+    }
+    return null;
+  }
+
+  /** What was written still goes out. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.forgetCallbacks();
+    if (this.listening) this.sockets.stopListening(this);
+    else if (this.connection !== null) this.locked(() => this.connection?.close());
+    if (this.connection === null) this.sockets.release(this);
+  }
+
+  /** Ends the connection with a RST. */
+  abort(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.forgetCallbacks();
+    if (this.listening) this.sockets.stopListening(this);
+    else if (this.connection !== null) this.locked(() => this.connection?.abort());
+    if (this.connection === null) this.sockets.release(this);
+  }
+
+  private forgetCallbacks(): void {
+    this.onConnect = this.onReadable = this.onWritable = this.onClose = null;
+    this.onAccept = null;
+    this.onError = null;
+  }
+
+  private takeError(): Errno | null {
+    const { error } = this;
+    this.error = null;
+    return error;
+  }
+
+  /** `lock_sock()`, `release_sock()`: what arrives during a call is dealt with at its end. */
+  private locked<T>(call: () => T): T {
+    if (this.busy) return call();
+    this.busy = true;
+    const result = call();
+    this.sockets.catchUp(this);
+    this.busy = false;
+    if (this.news !== 0) this.sockets.wakeLater(this);
+    return result;
+  }
+
+  // ConnectionOwner.
+
+  send(connection: Connection, segment: OutgoingSegment): void {
+    this.sockets.transmit(this, connection, segment);
+  }
+
+  admit(): boolean {
+    const { listener } = this;
+    return listener?.backlog != null && listener.waiting.length <= listener.backlog;
+  }
+
+  established(): void {
+    const { listener } = this;
+    if (listener === null) {
+      this.tell(CONNECTED);
+      return;
+    }
+    this.listener = null;
+    listener.requests--;
+    this.sockets.inherit(this);
+    listener.waiting.push(this);
+    listener.tell(ACCEPTABLE);
+  }
+
+  readable(): void {
+    this.tell(READABLE);
+  }
+
+  writable(): void {
+    this.tell(WRITABLE);
+  }
+
+  failed(_connection: Connection, error: TcpErrno): void {
+    this.error = error;
+    this.tell(FAILED);
+  }
+
+  /** `inet_csk_destroy_sock()`. */
+  ended(): void {
+    this.sockets.release(this);
+    this.tell(ENDED);
+  }
+
+  /** A program hears of nothing while it is inside a call. */
+  private tell(news: number): void {
+    if (this.closed) return;
+    this.news |= news;
+    this.wake();
+  }
+
+  /** Runs the callbacks, unless the program is inside a call: then they follow its end. */
+  wake(): void {
+    const { news } = this;
+    if (this.busy || news === 0) return;
+    this.news = 0;
+    if (news & CONNECTED) this.onConnect?.();
+    if (news & ACCEPTABLE) this.offer();
+    if (news & READABLE) this.onReadable?.();
+    if (news & WRITABLE) this.onWritable?.();
+    if (news & FAILED && this.onError !== null && this.error !== null) this.onError(this.takeError()!);
+    if (news & ENDED) this.onClose?.();
+  }
+
+  private offer(): void {
+    while (this.onAccept !== null && this.waiting.length > 0) this.onAccept(this.waiting.shift()!);
+  }
+}
+
+const EMPTY = new Uint8Array(0);

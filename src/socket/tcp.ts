@@ -1,0 +1,400 @@
+import type { Datagram, Errno, IcmpError, NetworkStack, Transport } from "../kernel/protocol.ts";
+import { NETWORK, type Packet } from "../packet/packet.ts";
+import type { Random } from "../sim/random.ts";
+import type { Scheduler, Sink } from "../sim/scheduler.ts";
+import { Connection, type ConnectionOptions } from "../tcp/connection.ts";
+import type { OutgoingSegment } from "../tcp/outgoing.ts";
+import { Segment } from "../tcp/segment.ts";
+import { between } from "../tcp/sequence.ts";
+import type { TcpErrno } from "../tcp/state.ts";
+import { formatIpv4 } from "../wire/address.ts";
+import * as icmp from "../wire/icmp.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import * as tcp from "../wire/tcp.ts";
+import { errnoOf } from "./icmp-errno.ts";
+import { Flows } from "./tcp-flows.ts";
+import { TcpPorts } from "./tcp-ports.ts";
+import { type TcpOptions, TcpSocket } from "./tcp-socket.ts";
+
+export { type Endpoint, type TcpOptions, TcpSocket } from "./tcp-socket.ts";
+
+/** `SOMAXCONN`. */
+const BACKLOG_MAX = 4096;
+
+/** The datagram that carries a segment. One object, filled in for each. */
+class SegmentDatagram implements Datagram {
+  destination = 0;
+  source = 0;
+  tos = 0;
+  mark = 0;
+  device = 0;
+  readonly protocol = ipv4.PROTOCOL_TCP;
+  ttl = 0;
+  readonly dontFragment = true;
+  identification = 0;
+  length = 0;
+  parent = 0;
+  socket: object | null = null;
+  segment: OutgoingSegment | null = null;
+  sourcePort = 0;
+  destinationPort = 0;
+
+  write(packet: Packet, at: number, source: number): void {
+    this.segment!.write(packet.bytes, packet.view, at, this.sourcePort, this.destinationPort);
+    tcp.setChecksum(packet.view, at, this.length, source, this.destination);
+  }
+}
+
+/** TCP of one namespace (`tcp_v4_rcv()`, `tcp_v4_connect()`). */
+export class TcpSockets implements Transport {
+  private readonly ports = new TcpPorts<TcpSocket>();
+  private readonly flows = new Flows<TcpSocket>();
+  private readonly datagram = new SegmentDatagram();
+  /** A segment for each level of nesting: what one causes may come back while it is dealt with. */
+  private readonly segments: Segment[] = [new Segment()];
+  private depth = 0;
+  private readonly waker: Sink<TcpSocket> = { receive: (socket) => socket.wake() };
+  /** The packet that is being dealt with, 0 for none: what it causes answers it. */
+  private cause = 0;
+
+  constructor(
+    private readonly stack: NetworkStack,
+    private readonly scheduler: Scheduler,
+    private readonly random: Random,
+  ) {
+    stack.register(ipv4.PROTOCOL_TCP, this);
+  }
+
+  open(options: TcpOptions = {}): TcpSocket {
+    return new TcpSocket(this, options);
+  }
+
+  /** All connections, TIME_WAIT included. */
+  get connections(): Iterable<TcpSocket> {
+    return this.flows;
+  }
+
+  // Calls.
+
+  bind(socket: TcpSocket, address: number, port: number): Errno | null {
+    if (socket.port !== 0 || socket.connection !== null) return "EINVAL";
+    if (address !== 0 && this.stack.mayBind(address) === null) return "EADDRNOTAVAIL";
+    const chosen = port !== 0 ? port : this.ports.chooseToBind(this.stack.localPorts, this.random);
+    if (chosen === 0 || this.ports.conflicts(socket, address, chosen)) return "EADDRINUSE";
+    socket.address = address;
+    this.take(socket, chosen);
+    socket.bound = port !== 0;
+    return null;
+  }
+
+  private take(socket: TcpSocket, port: number): void {
+    socket.port = port;
+    this.ports.add(socket);
+  }
+
+  /** `inet_csk_listen_start()`. */
+  listen(socket: TcpSocket, backlog: number): Errno | null {
+    if (socket.closed || socket.connection !== null) return "EINVAL";
+    if (!socket.listening) {
+      if (socket.port === 0) {
+        const failed = this.bind(socket, socket.address, 0);
+        if (failed !== null) return failed;
+      } else if (this.ports.conflicts(socket, socket.address, socket.port)) return "EADDRINUSE";
+    }
+    socket.backlog = Math.min(backlog, BACKLOG_MAX);
+    return null;
+  }
+
+  /** `inet_csk_listen_stop()`: who was not accepted is reset; answered SYNs are forgotten. */
+  stopListening(socket: TcpSocket): void {
+    socket.backlog = null;
+    for (const child of socket.waiting.splice(0)) child.abort();
+    if (socket.requests > 0)
+      for (const flow of [...this.flows]) if (flow.listener === socket) flow.connection!.finish();
+    this.release(socket);
+  }
+
+  /** `tcp_v4_connect()`. */
+  connect(socket: TcpSocket, address: number, port: number): Errno | null {
+    if (socket.listening) return "EISCONN";
+    if (socket.connection !== null)
+      return socket.state === "SYN_SENT" || socket.state === "SYN_RECV" ? "EALREADY" : "EISCONN";
+    const { options } = socket;
+    const where = {
+      destination: address,
+      source: socket.address,
+      tos: options.tos ?? 0,
+      mark: options.mark ?? 0,
+      device: options.device ?? 0,
+    };
+    const path = this.stack.path(where);
+    if (path.error !== null) return path.error;
+    // To 0.0.0.0 is to this host.
+    const to = address || path.source;
+    if (path.broadcast || to >>> 28 === 14) return "ENETUNREACH";
+    const local = socket.address || path.source;
+    if (socket.port === 0) {
+      const isFree = (candidate: number) => this.flows.find(local, candidate, to, port) === null;
+      const chosen = this.ports.chooseToConnect(this.stack.localPorts, this.random, isFree);
+      if (chosen === 0) return "EADDRNOTAVAIL";
+      socket.autobound = true;
+      socket.address = local;
+      this.take(socket, chosen);
+    } else if (this.flows.find(local, socket.port, to, port) !== null) return "EADDRNOTAVAIL";
+    socket.error = null;
+    socket.address = local;
+    this.adopt(socket, local, to, port, path.mtu);
+    socket.connection!.open();
+    return null;
+  }
+
+  private adopt(socket: TcpSocket, local: number, remote: number, port: number, mtu: number, iss?: number): void {
+    socket.localAddress = local;
+    socket.remoteAddress = remote;
+    socket.remotePort = port;
+    socket.identification = this.random.below(65_536);
+    socket.connection = new Connection(socket, this.scheduler, this.random, this.settings(socket.options, mtu), iss);
+    this.flows.add(socket);
+  }
+
+  private settings(options: TcpOptions, mtu: number): ConnectionOptions {
+    return { ...this.stack.tcp, mtu, ...options };
+  }
+
+  /** A connection stands that came in by a listener (`__inet_inherit_port()`). */
+  inherit(child: TcpSocket): void {
+    this.ports.add(child);
+  }
+
+  /** Nothing of its connection is left (`tcp_done()`): the flow is free, and the port unless a program chose it. */
+  release(socket: TcpSocket): void {
+    this.flows.remove(socket);
+    if (socket.listener !== null) {
+      socket.listener.requests--;
+      socket.listener = null;
+    }
+    if (socket.bound && !socket.closed) return;
+    this.ports.remove(socket);
+    if (!socket.bound) socket.address = 0;
+  }
+
+  /** The socket's callbacks run in this instant, behind the call that its program is in. */
+  wakeLater(socket: TcpSocket): void {
+    this.scheduler.defer(this.waker, socket);
+  }
+
+  // Segments out.
+
+  transmit(socket: TcpSocket, connection: Connection, segment: OutgoingSegment): void {
+    const { datagram, stack } = this;
+    const { options } = socket.listener ?? socket;
+    // What a listener or TIME_WAIT answers has no socket of its own (`ip_build_and_send_pkt()`).
+    const anonymous = socket.listener !== null || connection.state === "TIME_WAIT";
+    datagram.destination = socket.remoteAddress;
+    datagram.source = socket.localAddress;
+    datagram.tos = options.tos ?? 0;
+    datagram.mark = options.mark ?? 0;
+    datagram.device = options.device ?? 0;
+    datagram.ttl = options.ttl ?? 0;
+    datagram.identification = anonymous ? 0 : socket.identification;
+    if (!anonymous) socket.identification = (socket.identification + 1) & 0xffff;
+    datagram.length = segment.headerLength + segment.length;
+    datagram.parent = this.cause;
+    datagram.socket = socket.listener ?? socket;
+    datagram.segment = segment;
+    datagram.sourcePort = socket.port;
+    datagram.destinationPort = socket.remotePort;
+    stack.send(datagram);
+  }
+
+  // Segments in.
+
+  /** `tcp_v4_rcv()`. Takes ownership. */
+  receive(packet: Packet, at: number): void {
+    const { view } = packet;
+    const source = ipv4.source(view, NETWORK);
+    const destination = ipv4.destination(view, NETWORK);
+    const bytes = packet.end - at;
+    const short =
+      bytes < tcp.TCP_HEADER || tcp.headerLength(view, at) < tcp.TCP_HEADER || tcp.headerLength(view, at) > bytes;
+    if (packet.type !== "host" || short) {
+      this.stack.drop(packet, short ? "PKT_TOO_SMALL" : "OTHERHOST");
+      return;
+    }
+    if (!tcp.isValid(view, at, bytes, source, destination)) {
+      this.stack.drop(packet, "TCP_CSUM");
+      return;
+    }
+    const port = tcp.destinationPort(view, at);
+    const socket = this.flows.find(destination, port, source, tcp.sourcePort(view, at));
+    if (socket === null) this.receiveByListener(packet, at);
+    else if (socket.busy) socket.pending.push({ packet, at });
+    else this.process(socket, packet, at);
+  }
+
+  /** `release_sock()`: what arrived while a program was inside a call. */
+  catchUp(socket: TcpSocket): void {
+    for (let next = socket.pending.shift(); next !== undefined; next = socket.pending.shift())
+      this.process(socket, next.packet, next.at);
+    if (socket.pendingMtu === 0) return;
+    socket.connection?.reducePathMtu(socket.pendingMtu);
+    socket.pendingMtu = 0;
+  }
+
+  private read(packet: Packet, at: number): Segment {
+    const segment = (this.segments[this.depth] ??= new Segment());
+    segment.read(packet.bytes, packet.view, at, packet.end);
+    return segment;
+  }
+
+  /** `tcp_v4_do_rcv()`: a segment of a connection. Takes ownership. */
+  private process(socket: TcpSocket, packet: Packet, at: number): void {
+    const { stack, cause } = this;
+    const segment = this.read(packet, at);
+    const name = `tcp ${formatIpv4(socket.localAddress)}:${socket.port}`;
+    this.depth++;
+    this.cause = packet.id;
+    const fate = socket.connection!.receive(segment);
+    this.depth--;
+    if (fate === "reset") {
+      stack.resetTcp(packet, at, socket.options.mark ?? 0);
+      stack.drop(packet, "TCP_RESET");
+    } else if (fate === "reopen") this.reopen(socket, packet, at);
+    else if (fate === "accepted") stack.deliver(packet, name);
+    else stack.drop(packet, fate);
+    this.cause = cause;
+  }
+
+  /** A SYN for a connection in TIME_WAIT: a listener may take it anew. Takes ownership. */
+  private reopen(socket: TcpSocket, packet: Packet, at: number): void {
+    const old = socket.connection!;
+    const listener = this.findListener(packet, socket.localAddress, socket.port);
+    if (listener === null) {
+      this.stack.drop(packet, "TCP_INVALID_SYN");
+      return;
+    }
+    const iss = (old.sndNxt + 65_537) | 0;
+    old.finish();
+    this.answerSyn(listener, packet, at, iss);
+  }
+
+  /** `inet_lookup_listener()`: the socket that names most of the address, the newest among equals. */
+  private findListener(packet: Packet, address: number, port: number): TcpSocket | null {
+    let best: TcpSocket | null = null;
+    let bestScore = -1;
+    for (const socket of this.ports.on(port)) {
+      const { device } = socket.options;
+      if (!socket.listening || (socket.address !== 0 && socket.address !== address)) continue;
+      if (device !== undefined && device !== packet.device) continue;
+      const score = (socket.address !== 0 ? 1 : 0) + (device !== undefined ? 2 : 0);
+      if (score > bestScore) {
+        best = socket;
+        bestScore = score;
+      }
+    }
+    return best;
+  }
+
+  /** Takes ownership. */
+  private receiveByListener(packet: Packet, at: number): void {
+    const { view } = packet;
+    const { stack } = this;
+    const listener = this.findListener(packet, ipv4.destination(view, NETWORK), tcp.destinationPort(view, at));
+    const flags = tcp.flags(view, at);
+    if (listener === null || flags & tcp.ACK) {
+      stack.resetTcp(packet, at, listener?.options.mark ?? 0);
+      stack.drop(packet, listener === null ? "NO_SOCKET" : "TCP_FLAGS");
+    } else if (flags & tcp.RST) stack.drop(packet, "TCP_RESET");
+    else if (!(flags & tcp.SYN) || flags & tcp.FIN) stack.drop(packet, "TCP_FLAGS");
+    else this.answerSyn(listener, packet, at);
+  }
+
+  /** `tcp_conn_request()`. Takes ownership. */
+  private answerSyn(listener: TcpSocket, packet: Packet, at: number, iss?: number): void {
+    const { view } = packet;
+    const { stack, cause } = this;
+    const backlog = listener.backlog!;
+    if (listener.waiting.length > backlog || (listener.requests >= backlog && iss === undefined)) {
+      stack.drop(packet, "TCP_LISTEN_OVERFLOW");
+      return;
+    }
+    const { options } = listener;
+    const local = ipv4.destination(view, NETWORK);
+    const remote = ipv4.source(view, NETWORK);
+    const path = stack.path({
+      destination: remote,
+      source: local,
+      tos: options.tos ?? 0,
+      mark: options.mark ?? 0,
+      device: options.device ?? 0,
+    });
+    if (path.error !== null) {
+      stack.drop(packet, "IP_OUTNOROUTES");
+      return;
+    }
+    const child = new TcpSocket(this, options);
+    child.listener = listener;
+    child.address = local;
+    child.port = listener.port;
+    listener.requests++;
+    this.adopt(child, local, remote, tcp.sourcePort(view, at), path.mtu, iss);
+    const segment = this.read(packet, at);
+    this.depth++;
+    this.cause = packet.id;
+    child.connection!.respond(segment);
+    this.depth--;
+    this.cause = cause;
+    stack.deliver(packet, `tcp ${formatIpv4(listener.address)}:${listener.port}`);
+  }
+
+  // Errors.
+
+  /** `tcp_v4_err()`. Borrows. */
+  error(packet: Packet, at: number, end: number, error: IcmpError): void {
+    const { view } = packet;
+    const transport = at + ipv4.headerLength(view, at);
+    if (end - transport < 8) return;
+    const socket = this.flows.find(
+      ipv4.source(view, at),
+      tcp.sourcePort(view, transport),
+      ipv4.destination(view, at),
+      tcp.destinationPort(view, transport),
+    );
+    if (socket === null || socket.connection === null) return;
+    const { connection } = socket;
+    const tooBig = error.type === icmp.UNREACHABLE && error.code === icmp.FRAGMENTATION_NEEDED;
+    if (connection.state === "TIME_WAIT" || connection.state === "CLOSE") return;
+    if (!between(tcp.sequenceNumber(view, transport), connection.sndUna, connection.sndNxt)) return;
+    if (socket.listener !== null) {
+      // `tcp_req_err()`: only what says that the peer cannot be reached ends a request.
+      const gone = error.type !== icmp.UNREACHABLE || error.code <= icmp.HOST_UNREACHABLE;
+      if (gone && error.type !== icmp.REDIRECT) connection.finish();
+      return;
+    }
+    if (error.type === icmp.REDIRECT || tooBig) this.stack.noteError(packet, at, error);
+    if (error.type === icmp.REDIRECT) return;
+    if (tooBig) this.pathShrank(socket);
+    else this.tell(socket, error);
+  }
+
+  private tell(socket: TcpSocket, error: IcmpError): void {
+    const news = errnoOf(error);
+    if (news === null) return;
+    socket.connection!.icmpError(news.errno as TcpErrno, !socket.busy);
+  }
+
+  /** `tcp_v4_mtu_reduced()`. */
+  private pathShrank(socket: TcpSocket): void {
+    const { options } = socket;
+    const path = this.stack.path({
+      destination: socket.remoteAddress,
+      source: socket.localAddress,
+      tos: options.tos ?? 0,
+      mark: options.mark ?? 0,
+      device: options.device ?? 0,
+    });
+    if (path.error !== null) return;
+    if (socket.busy) socket.pendingMtu = path.mtu;
+    else socket.connection!.reducePathMtu(path.mtu);
+  }
+}

@@ -1,0 +1,223 @@
+import * as tcp from "../wire/tcp.ts";
+import type { Connection } from "./connection.ts";
+import { EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, PUSHED, RETRANSMITTED } from "./send-queue.ts";
+import { after, before } from "./sequence.ts";
+import { armProbe, armRetransmit } from "./timers.ts";
+
+const HEADERS = 40;
+const MIN_MSS = 48;
+
+/** `tcp_sync_mss()`: what fits the path, what the peer takes, and no more than half of its largest window. */
+export function updateMss(c: Connection): void {
+  let mss = Math.min(c.pathMtu - HEADERS, c.mssClamp);
+  const cutoff = c.maxWindow > 536 ? c.maxWindow >> 1 : c.maxWindow;
+  if (cutoff > 0 && mss > cutoff) mss = Math.max(cutoff, 68 - HEADERS);
+  c.mss = Math.max(mss, MIN_MSS) - c.optionBytes;
+}
+
+/** Begins a segment: flags, sequence number and the options of every segment. */
+function begin(c: Connection, sequence: number, flags: number): void {
+  const { outgoing } = c;
+  outgoing.clear();
+  outgoing.sequence = sequence;
+  outgoing.flags = flags;
+  outgoing.length = 0;
+  outgoing.data = null;
+  if (c.timestampsOk && !(flags & tcp.RST)) {
+    outgoing.timestamps = true;
+    outgoing.timestamp = c.timestamp;
+    outgoing.echo = flags & tcp.ACK ? c.tsRecent : 0;
+  }
+}
+
+/** `__tcp_transmit_skb()`: acknowledges, advertises the window, and off it goes. */
+function emit(c: Connection): void {
+  const { outgoing, acks } = c;
+  const { flags } = outgoing;
+  const acknowledges = (flags & tcp.ACK) !== 0;
+  outgoing.acknowledgement = acknowledges ? c.rcvNxt : 0;
+  if (c.sackOk && acknowledges && !(flags & (tcp.SYN | tcp.RST)) && c.incoming?.hasBlocks) {
+    const room = c.timestampsOk ? 3 : 4;
+    outgoing.sackCount = c.incoming.blocks(outgoing.sacks, room);
+  }
+  outgoing.window = flags & tcp.SYN ? Math.min(c.window.window, 65_535) : c.window.advertise(c.rcvNxt);
+  if (c.window.isTight && !(flags & tcp.SYN)) acks.quick = 0;
+  if (acknowledges) acks.sent();
+  if (outgoing.length > 0) {
+    acks.dataSent(c.now);
+    c.lastSent = c.now;
+  }
+  c.owner.send(c, outgoing);
+}
+
+/** `tcp_acceptable_seq()`: SND.NXT, or the edge of a window that shrank. */
+function acceptableSequence(c: Connection): number {
+  const edge = (c.sndUna + c.sndWnd) | 0;
+  return !before(edge, c.sndNxt) || (c.sndScale > 0 && ((c.sndNxt - edge) | 0) < 1 << c.sndScale) ? c.sndNxt : edge;
+}
+
+/** `tcp_send_ack()`. */
+export function sendAck(c: Connection): void {
+  if (c.state === "CLOSE") return;
+  begin(c, acceptableSequence(c), tcp.ACK);
+  emit(c);
+}
+
+/** `tcp_send_active_reset()`. */
+export function sendActiveReset(c: Connection): void {
+  begin(c, acceptableSequence(c), tcp.ACK | tcp.RST);
+  emit(c);
+}
+
+function writeSyn(c: Connection, flags: number): void {
+  const { outgoing, scalingOk, sackOk } = c;
+  begin(c, c.iss, flags);
+  outgoing.mss = c.advertisedMss;
+  if (scalingOk) outgoing.windowScale = c.window.scale;
+  outgoing.sackPermitted = sackOk;
+  emit(c);
+}
+
+/** `tcp_connect()`. */
+export function sendSyn(c: Connection): void {
+  c.queue.push(c.iss, (c.iss + 1) | 0, HAS_SYN, c.now);
+  armRetransmit(c);
+  writeSyn(c, tcp.SYN);
+}
+
+/** `tcp_v4_send_synack()`, and the answer to a SYN that crossed ours. */
+export function sendSynAck(c: Connection): void {
+  if (c.queue.count === 0) c.queue.push(c.iss, (c.iss + 1) | 0, HAS_SYN, c.now);
+  armRetransmit(c);
+  writeSyn(c, tcp.SYN | tcp.ACK);
+}
+
+/** The SYN or SYN-ACK again. */
+export function resendSyn(c: Connection): void {
+  writeSyn(c, c.state === "SYN_SENT" ? tcp.SYN : tcp.SYN | tcp.ACK);
+}
+
+/** `tcp_send_fin()`. */
+export function queueFin(c: Connection): void {
+  c.finQueued = true;
+  c.writeSequence = (c.writeSequence + 1) | 0;
+  pushPending(c, true);
+}
+
+/** `tcp_nagle_test()`: may a segment shorter than the MSS leave while others are under way? */
+function mayBeShort(c: Connection, pushes: boolean): boolean {
+  if (pushes || c.options.noDelay === true || c.queue.count === 0) return true;
+  return !(after(c.sndSml, c.sndUna) && !after(c.sndSml, c.sndNxt));
+}
+
+/** `__tcp_push_pending_frames()`: sends what both windows allow; `pushes` sends a short last segment, too. */
+export function pushPending(c: Connection, pushes = false): void {
+  if (c.sndNxt === c.writeSequence) return;
+  if (c.state === "SYN_SENT" || c.state === "SYN_RECV" || c.state === "CLOSE") return;
+  if (c.queue.count === 0) restartAfterIdle(c);
+  const dataEnd = c.finQueued ? (c.writeSequence - 1) | 0 : c.writeSequence;
+  let sent = 0;
+  let limited = false;
+  while (c.sndNxt !== c.writeSequence) {
+    const { mss, sndNxt } = c;
+    const length = Math.min((dataEnd - sndNxt) | 0, mss);
+    const isLast = ((sndNxt + length) | 0) === dataEnd;
+    const fin = c.finQueued && isLast;
+    if (c.recovery.inFlight(c.queue.count) >= c.congestion.window) {
+      limited = true;
+      break;
+    }
+    const end = (sndNxt + length + (fin ? 1 : 0)) | 0;
+    if (after(end, (c.sndUna + c.sndWnd) | 0)) break;
+    if (length < mss && isLast && !fin && !mayBeShort(c, pushes)) break;
+    sendNew(c, length, fin);
+    sent++;
+  }
+  if (sent > 0) noteUse(c, limited);
+  if (c.recovery.state === "Recovery") c.recovery.out += sent;
+  if (c.queue.count === 0 && c.sndNxt !== c.writeSequence && c.waitsFor === "nothing") armProbe(c);
+}
+
+/** `tcp_cwnd_validate()`. */
+function noteUse(c: Connection, limited: boolean): void {
+  if (!before(c.sndUna, c.roundEnd)) {
+    c.congestion.nextRound();
+    c.roundEnd = c.sndNxt;
+  }
+  c.congestion.note(c.recovery.inFlight(c.queue.count), limited);
+}
+
+/** `tcp_slow_start_after_idle_check()`. */
+function restartAfterIdle(c: Connection): void {
+  const idle = c.now - c.lastSent;
+  if (idle > c.rto && c.lastSent > 0) c.congestion.restart(idle, c.rto);
+}
+
+/** Sends the next `length` bytes for the first time. */
+function sendNew(c: Connection, length: number, fin: boolean): void {
+  const { sndNxt, queue } = c;
+  const end = (sndNxt + length) | 0;
+  const pushed = length > 0 && end === c.pushSequence;
+  const first = queue.count === 0;
+  queue.push(sndNxt, (end + (fin ? 1 : 0)) | 0, (pushed ? PUSHED : 0) | (fin ? HAS_FIN : 0), c.now);
+  if (length > 0 && length < c.mss) c.sndSml = (end + (fin ? 1 : 0)) | 0;
+  c.sndNxt = (end + (fin ? 1 : 0)) | 0;
+  if (first || c.waitsFor !== "retransmit") armRetransmit(c);
+  writeData(c, sndNxt, length, (pushed ? tcp.PSH : 0) | (fin ? tcp.FIN : 0));
+}
+
+function writeData(c: Connection, sequence: number, length: number, flags: number): void {
+  begin(c, sequence, tcp.ACK | flags);
+  c.outgoing.length = length;
+  c.outgoing.data = c.queue.data;
+  emit(c);
+}
+
+/** `tcp_retransmit_skb()`: sends an outstanding segment again; false when the window forbids it. */
+export function retransmit(c: Connection, i: number): boolean {
+  const { queue, recovery } = c;
+  const start = queue.start(i);
+  const edge = (c.sndUna + c.sndWnd) | 0;
+  if (!before(start, edge) && start !== c.sndUna) return false;
+  if (queue.flags(i) & HAS_SYN) resendSyn(c);
+  else {
+    const fin = queue.flags(i) & HAS_FIN ? 1 : 0;
+    const length = ((queue.end(i) - start) | 0) - fin;
+    if (length > c.mss) splitSegment(c, i, (start + c.mss) | 0);
+    const flags = queue.flags(i);
+    const bytes = ((queue.end(i) - start) | 0) - (flags & HAS_FIN ? 1 : 0);
+    writeData(c, start, bytes, (flags & PUSHED ? tcp.PSH : 0) | (flags & HAS_FIN ? tcp.FIN : 0));
+  }
+  const flags = queue.flags(i);
+  if (!(flags & RETRANSMITTED)) recovery.retransmitted++;
+  queue.setFlags(i, flags | RETRANSMITTED | EVER_RETRANSMITTED);
+  queue.setSentAt(i, c.now);
+  if (c.retransmitStamp === 0) c.retransmitStamp = c.now;
+  return true;
+}
+
+/** The counts stay those of segments. */
+function splitSegment(c: Connection, i: number, at: number): void {
+  const { queue, recovery } = c;
+  queue.split(i, at);
+  const flags = queue.flags(i);
+  if (flags & 1) recovery.sacked++;
+  if (flags & 2) recovery.lost++;
+  if (flags & RETRANSMITTED) recovery.retransmitted++;
+}
+
+/** `tcp_write_wakeup()`: what the window allows of the next segment, or a sequence number that must be acknowledged. */
+export function probe(c: Connection): void {
+  const edge = (c.sndUna + c.sndWnd) | 0;
+  const dataEnd = c.finQueued ? (c.writeSequence - 1) | 0 : c.writeSequence;
+  if (c.sndNxt !== c.writeSequence && before(c.sndNxt, edge)) {
+    const length = Math.min((edge - c.sndNxt) | 0, (dataEnd - c.sndNxt) | 0, c.mss);
+    const fin = c.finQueued && ((c.sndNxt + length) | 0) === dataEnd && before(dataEnd, edge);
+    c.pushSequence = (c.sndNxt + length) | 0;
+    sendNew(c, length, fin);
+    c.pushSequence = dataEnd;
+    return;
+  }
+  begin(c, (c.sndUna - 1) | 0, tcp.ACK);
+  emit(c);
+}
