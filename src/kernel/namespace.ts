@@ -145,6 +145,18 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     return this.lastIfindex;
   }
 
+  /** `unregister_netdevice()`: it goes down, and with it its addresses and routes. */
+  removeDevice(device: Device): void {
+    const inDevice = this.inDevices.get(device.index);
+    if (inDevice === undefined) return;
+    device.setUp(false);
+    for (const { address } of inDevice.addresses) this.addresses.delete(address);
+    this.fib.remove((route) => route.device === inDevice);
+    device.watchers.splice(device.watchers.indexOf(this), 1);
+    this.inDevices.delete(device.index);
+    this.byName.delete(device.name);
+  }
+
   device(name: string): Device | null {
     return this.byName.get(name) ?? null;
   }

@@ -222,6 +222,18 @@ export class Bridge extends Device implements DeviceWatcher {
     return port;
   }
 
+  /** `br_del_if()`: the device belongs to nobody. */
+  detach(device: Device): void {
+    const port = this.portOf(device);
+    if (port === null) return;
+    this.ports.splice(this.ports.indexOf(port), 1);
+    this.fdb.remove((entry) => entry.port === port);
+    device.receiver = null;
+    device.watchers.splice(device.watchers.indexOf(this), 1);
+    if (!this.fixedMac) this.takeLowestMac();
+    this.tellCarrier();
+  }
+
   portOf(device: Device): BridgePort | null {
     return this.ports.find((port) => port.device === device) ?? null;
   }

@@ -1,10 +1,10 @@
+import type { Path } from "../docker/source.ts";
 import type { World } from "../world/world.ts";
 import { parseTuple } from "./flow-text.ts";
 import { EXPECTATION_SUBJECTS, type ExpectationSpec, type Subject, subjectOf } from "./format.ts";
 import { deviceAt, hostAt, type Material } from "./network.ts";
 import { parseRuleName } from "./rule-name.ts";
 import { FIELD_KEYS } from "./sight.ts";
-import type { Path } from "./source.ts";
 import type { ProgramRun } from "./steps.ts";
 
 /** @throws {InputError} for an expectation that can never be met, as it names what does not exist. */

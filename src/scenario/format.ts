@@ -121,6 +121,29 @@ const translator = keys("a translator", {
   ).optional(),
 });
 
+const daemon = keys("daemon.json", {
+  "userland-proxy": flag("docker-proxy for published ports").optional(),
+  icc: flag("containers of the default network reach each other").optional(),
+  bip: interfaceAddress.describe("docker0's own address").optional(),
+  ip: address.describe("where ports are published that name no address").optional(),
+  dns: list(address, "a list of DNS servers").optional(),
+  "default-address-pools": list(
+    keys("an address pool", {
+      base: shaped("a prefix such as 10.10.0.0/16", /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/),
+      size: whole("a prefix length (8-30)", 8, 30),
+    }),
+    "a list of address pools",
+  ).optional(),
+});
+
+const ENGINE = "an engine (23, 27, 28.0, 28.5, 29)";
+const docker = keys("a Docker host", {
+  engine: z.union([z.string(), z.number()], { error: ENGINE }).describe(ENGINE).optional(),
+  in: namespace.describe("the namespace that dockerd runs in; without it, host").optional(),
+  daemon: daemon.optional(),
+  run: list(text("a command such as docker run -d --name web nginx"), "a list of docker commands").optional(),
+});
+
 const link = keys("a link", {
   ends: z
     .tuple([end, end], { error: "two ends such as [c1/eth0, host/veth1]" })
@@ -308,6 +331,7 @@ export const SCENARIO = keys("a scenario", {
   namespaces: map(namespace, namespaceSpec, "a map of namespaces").default({}),
   translators: map(namespace, translator, "a map of translators, whose ports are ends of links").optional(),
   links: list(link, "a list of links").optional(),
+  docker: docker.optional(),
   faults: list(fault, "a list of faults").optional(),
   steps: list(step, "a list of steps").optional(),
   expect: list(expectation, "a list of expectations").optional(),
@@ -317,6 +341,7 @@ export type ScenarioSpec = z.infer<typeof SCENARIO>;
 export type LessonSpec = z.infer<typeof lesson>;
 export type NamespaceSpec = z.infer<typeof namespaceSpec>;
 export type TranslatorSpec = z.infer<typeof translator>;
+export type DockerSpec = z.infer<typeof docker>;
 export type DeviceSpec = z.infer<typeof device>;
 export type ImpairmentSpec = Pick<z.infer<typeof link>, keyof typeof IMPAIRMENT>;
 export type StepSpec = z.infer<typeof step>;

@@ -1,5 +1,5 @@
+import type { Path } from "../docker/source.ts";
 import { InputError } from "../wire/input-error.ts";
-import type { Path } from "./source.ts";
 
 /** Something in a case that cannot be: where it stands, and what was expected there. */
 export class LabFault extends Error {

@@ -1,10 +1,10 @@
 import type { z } from "zod";
+import { type Path, Source } from "../docker/source.ts";
 import { InputError } from "../wire/input-error.ts";
 import { runLab } from "./lab.ts";
 import type { LabCase, LabResult } from "./lab-case.ts";
 import { LabFault } from "./lab-fault.ts";
 import { LAB_CASE } from "./lab-format.ts";
-import { type Path, Source } from "./source.ts";
 
 /** The JSON text of a case, which knows where each value stands. */
 export class LabText {

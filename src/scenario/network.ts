@@ -1,3 +1,5 @@
+import type { Word } from "../docker/command.ts";
+import type { Path, Source } from "../docker/source.ts";
 import { neighbourOf } from "../kernel/neighbour.ts";
 import { parseSets } from "../kernel/netfilter/ipset-text.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
@@ -14,13 +16,14 @@ import { parseForward } from "./gateway-forward.ts";
 import { addFdb, splitEnd } from "./lab-world.ts";
 import { parseChance, parseDuration } from "./quantity.ts";
 import { addPolicy, addRoute, parsePolicy, parseRoute } from "./routing.ts";
-import type { Path, Source } from "./source.ts";
 
 /** The YAML text of a scenario, and the files that it names, by their paths as written. */
 export interface Material {
   readonly source: Source;
   readonly spec: ScenarioSpec;
   readonly files: ReadonlyMap<string, { readonly path: string; readonly text: string }>;
+  /** The lines of `docker: run:`, those of a scenario that it extends first. */
+  readonly commands: readonly Word[];
 }
 
 /** Runs what may refuse its input; the refusal becomes an error about the value at `path`. */

@@ -1,6 +1,6 @@
+import { type Path, Source } from "../docker/source.ts";
 import { type NamespaceSpec, SCENARIO } from "./format.ts";
 import { buildNetwork, type Material } from "./network.ts";
-import { type Path, Source } from "./source.ts";
 
 export type ReadFile = (path: string) => string;
 
@@ -29,7 +29,9 @@ function readAlone(text: string, file: string, readFile: ReadFile | undefined): 
   for (const [name, { rules_file }] of Object.entries(spec.namespaces))
     read(rules_file, ["namespaces", name, "rules_file"]);
   for (const [i, { rules_file }] of (spec.steps ?? []).entries()) read(rules_file, ["steps", i, "rules_file"]);
-  return { source, spec, files };
+  const run = spec.docker?.run ?? [];
+  const commands = run.map((line, i) => ({ text: line, place: source.placeInside(["docker", "run", i], 1, 1) }));
+  return { source, spec, files, commands };
 }
 
 /** A file by the path that a scenario gives, from the scenario's folder. */
@@ -43,7 +45,7 @@ function readNamed(source: Source, name: string, at: Path, readFile: ReadFile | 
   }
 }
 
-/** The namespaces and links of `base` and what `own` adds to them; of what both say, `own` counts. */
+/** The namespaces, links and docker commands of `base` and what `own` adds to them; of what both say, `own` counts. */
 function extend(own: Material, base: Material): Material {
   const files = new Map(own.files);
   const namespaces = { ...own.spec.namespaces };
@@ -64,5 +66,7 @@ function extend(own: Material, base: Material): Material {
   }
   // The own links come first, so that an error about one of them finds its place.
   const links = [...(own.spec.links ?? []), ...(base.spec.links ?? [])];
-  return { source: own.source, spec: { ...own.spec, namespaces, links }, files };
+  const spec = { ...own.spec, namespaces, links };
+  if (base.spec.docker !== undefined) spec.docker = { ...base.spec.docker, ...own.spec.docker };
+  return { source: own.source, spec, files, commands: [...base.commands, ...own.commands] };
 }

@@ -1,13 +1,15 @@
+import type { DockerHost } from "../docker/model.ts";
 import type { RunEnd } from "../sim/scheduler.ts";
 import { Capture } from "../trace/capture.ts";
 import type { Recorder } from "../trace/recorder.ts";
 import type { PresetName } from "../translator/preset.ts";
 import type { World } from "../world/world.ts";
+import { ScenarioDocker } from "./docker.ts";
 import { Evidence, type Flow } from "./evidence.ts";
 import { judge, type Verdict } from "./expectation.ts";
 import { checkExpectations } from "./expectation-check.ts";
 import type { LessonSpec } from "./format.ts";
-import { buildNetwork, type Material } from "./network.ts";
+import { applySysctls, buildNetwork, type Material } from "./network.ts";
 import { parseDuration } from "./quantity.ts";
 import { type ReadFile, readMaterial } from "./reading.ts";
 import { Plan, type ProgramRun } from "./steps.ts";
@@ -31,6 +33,8 @@ export interface Scenario {
 /** What a run left behind. */
 export interface Outcome {
   readonly world: World;
+  /** Null for a scenario without Docker. */
+  readonly docker: DockerHost | null;
   readonly recorder: Recorder;
   readonly capture: Capture;
   readonly programs: readonly ProgramRun[];
@@ -47,8 +51,8 @@ export function parseScenario(text: string, file: string, readFile?: ReadFile): 
   const material = readMaterial(text, file, readFile);
   const { spec } = material;
   const seed = spec.seed ?? 1;
-  const world = buildNetwork(material, seed);
-  const plan = new Plan(material, world);
+  const { world, docker } = build(material, seed);
+  const plan = new Plan(material, world, docker);
   checkExpectations(material, world, plan.programs);
   const until = spec.until === undefined ? null : parseDuration(spec.until);
   const { title, story = "", lesson = null } = spec;
@@ -68,7 +72,7 @@ export interface RunOptions {
 
 export function runScenario(scenario: Scenario, options: RunOptions = {}): Outcome {
   const { material } = scenario;
-  const world = buildNetwork(material, options.seed ?? scenario.seed, options.preset);
+  const { world, docker } = build(material, options.seed ?? scenario.seed, options.preset);
   const recorder = world.fabric.record();
   const capture = new Capture();
   world.fabric.capture = capture;
@@ -77,10 +81,35 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
     net.tracker.listener = (event, connection) => {
       if (event === "NEW") flows.push({ namespace, connection });
     };
-  const plan = new Plan(material, world);
+  const plan = new Plan(material, world, docker);
   plan.start();
   const end = world.run(options.until ?? scenario.until ?? undefined, MOST_AT_ONCE);
   const evidence = new Evidence(recorder, capture, flows);
   const expectations = (material.spec.expect ?? []).map((spec) => judge(spec, evidence, plan.programs));
-  return { world, recorder, capture, programs: plan.programs, expectations, end };
+  return {
+    world,
+    docker: docker?.daemon ?? null,
+    recorder,
+    capture,
+    programs: plan.programs,
+    expectations,
+    end,
+  };
+}
+
+interface Built {
+  readonly world: World;
+  readonly docker: ScenarioDocker | null;
+}
+
+/** The world of a scenario, and dockerd in it. What the scenario itself says of sysctls comes after Docker's. */
+function build(material: Material, seed: number, preset: PresetName | null = null): Built {
+  const world = buildNetwork(material, seed, preset);
+  const { docker, namespaces } = material.spec;
+  if (docker === undefined) return { world, docker: null };
+  const made = new ScenarioDocker(material, world, docker);
+  const { namespace } = made.daemon;
+  const path = ["namespaces", namespace, "sysctls"];
+  applySysctls(material.source, path, world.host(namespace), namespaces[namespace]?.sysctls ?? {});
+  return { world, docker: made };
 }

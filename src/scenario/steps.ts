@@ -1,3 +1,4 @@
+import type { Path } from "../docker/source.ts";
 import { Sysctls } from "../kernel/sysctl.ts";
 import { parseCommand } from "../program/commands.ts";
 import type { Program } from "../program/program.ts";
@@ -5,11 +6,11 @@ import type { Timer } from "../sim/scheduler.ts";
 import { STEP } from "../trace/step.ts";
 import { ETHERNET_HEADER } from "../wire/ethernet.ts";
 import type { World } from "../world/world.ts";
+import type { ScenarioDocker } from "./docker.ts";
 import { STEP_ACTIONS, type StepSpec } from "./format.ts";
 import { type FrameSpec, frameBytes } from "./lab-packet.ts";
 import { applySysctls, attempt, deviceAt, hostAt, impair, type Material, readRules, vethAt } from "./network.ts";
 import { parseDuration } from "./quantity.ts";
-import type { Path } from "./source.ts";
 
 /** A line that a program printed; `packet` made it say so, 0 for none. */
 export interface ProgramLine {
@@ -47,6 +48,7 @@ export class Plan {
   constructor(
     private readonly material: Material,
     private readonly world: World,
+    private readonly docker: ScenarioDocker | null,
   ) {
     for (const [i, spec] of (material.spec.steps ?? []).entries()) this.actions.push(this.step(spec, ["steps", i]));
     for (const [i, fault] of (material.spec.faults ?? []).entries()) this.addFault(fault, ["faults", i]);
@@ -161,6 +163,7 @@ export class Plan {
   private runner(spec: StepSpec, path: Path): Action["perform"] {
     const { source } = this.material;
     const command = spec.run!;
+    if (command.startsWith("docker ")) return this.dockerCommand(command, path);
     const program = parseCommand(command, source.placeInside([...path, "run"], 1, 1));
     if (program.endless === true && this.material.spec.until === undefined)
       throw source.error([...path, "run"], `a command that ends (${program.name} -c 1), or an until in the scenario`);
@@ -175,6 +178,15 @@ export class Plan {
     return (done) => {
       this.launch(program, run, spec.env ?? {}, done);
       if (program.serves && run.status === null) done();
+    };
+  }
+
+  private dockerCommand(command: string, path: Path): Action["perform"] {
+    if (this.docker === null) throw this.material.source.error([...path, "run"], "a scenario with docker");
+    const perform = this.docker.plan(command, [...path, "run"]);
+    return (done) => {
+      perform();
+      done();
     };
   }
 

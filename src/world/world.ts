@@ -109,6 +109,18 @@ export class World {
     return [this.adopt(left), this.adopt(right)];
   }
 
+  /** `ip link del`: a veth goes with its other end, a port leaves its bridge. @throws {RangeError} for none such. */
+  removeDevice(namespace: string, name: string): void {
+    const device = this.device(namespace, name);
+    const ends = device instanceof Veth ? [device, device.peer] : [device];
+    for (const end of ends) {
+      const { net } = this.host(end.namespace);
+      for (const { device: other } of net.inDevices.values()) if (other instanceof Bridge) other.detach(end);
+      net.removeDevice(end);
+      this.devices.delete(end.index);
+    }
+  }
+
   /** What the cable does to frames that leave by `device`. */
   impair(device: Veth, options: ImpairmentOptions | null): void {
     const label = `impairment/${device.namespace}/${device.name}`;

@@ -340,9 +340,9 @@ export class Tracker {
     for (const connection of [...this.table]) if (connection.expires <= now) this.destroy(connection);
   }
 
-  /** `conntrack -F`. */
-  flush(): void {
-    for (const connection of [...this.table]) this.destroy(connection);
+  /** `conntrack -F`, or `-D` for the flows that `gone` says yes to. */
+  flush(gone: (connection: Connection) => boolean = () => true): void {
+    for (const connection of [...this.table]) if (gone(connection)) this.destroy(connection);
   }
 
   /** A few entries at a time, so that a table that only grows still forgets. */

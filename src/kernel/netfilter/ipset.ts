@@ -58,6 +58,10 @@ export class IpSetNetworks implements IpSet {
     members.set(address & maskOf(length), match);
   }
 
+  delete(address: number, length: number): void {
+    this.members[length]?.delete(address & maskOf(length));
+  }
+
   test(packet: Packet, directions: number): boolean {
     const address = addressOf(packet, (directions & 1) !== 0);
     for (let length = 32; length > 0; length--) {

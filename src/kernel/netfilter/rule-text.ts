@@ -28,6 +28,8 @@ export interface RuleOptions {
   readonly lenient?: boolean;
   /** The ipsets that rules may name; without, they may name any. */
   readonly sets?: ReadonlyMap<string, unknown>;
+  /** Tables whose rules stay, as `iptables-restore --noflush` has it; they change once the whole table is read. */
+  readonly onto?: ReadonlyMap<TableName, Table>;
 }
 
 /**
@@ -83,6 +85,13 @@ class TableText {
     private readonly options: RuleOptions,
   ) {
     for (const [base, { policy }] of before.get(name)?.chains ?? []) if (policy !== null) this.addChain(base, policy);
+    for (const chain of options.onto?.get(name)?.chains.values() ?? []) {
+      this.chains.set(chain.name, chain);
+      this.rules.set(
+        chain,
+        chain.rules.map((rule) => ({ rule, limits: [], jump: null })),
+      );
+    }
   }
 
   readLine(tokens: readonly Token[], end: Token): void {
@@ -107,7 +116,7 @@ class TableText {
     }
     for (const chain of user) table.chains.set(chain.name, chain);
     checkTable(table, this.rules);
-    for (const [chain, rules] of this.rules) chain.rules.push(...rules.map(({ rule }) => rule));
+    for (const [chain, rules] of this.rules) chain.rules.splice(0, Infinity, ...rules.map(({ rule }) => rule));
     return table;
   }
 

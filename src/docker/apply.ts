@@ -1,0 +1,142 @@
+import { Route } from "../kernel/fib.ts";
+import { IpSetNetworks } from "../kernel/netfilter/ipset.ts";
+import { parseRules } from "../kernel/netfilter/rule-text.ts";
+import type { Bridge } from "../link/bridge.ts";
+import { parseInterface, parseIpv4, parseMac, parsePrefix } from "../wire/address.ts";
+import { PROTOCOL_UDP } from "../wire/ipv4.ts";
+import type { EndOptions, World } from "../world/world.ts";
+import type { EndSpec, FlowFilter, Operation, ProcessSpec } from "./operation.ts";
+import type { PlanStep } from "./plan.ts";
+import type { RuleChange } from "./rule-change.ts";
+
+/** Starts and ends what runs in a namespace. */
+export interface ProcessTable {
+  start(namespace: string, process: ProcessSpec): void;
+  stop(namespace: string, process: ProcessSpec): void;
+}
+
+/** Carries out planned steps. Where a namespace stands already, it is used. */
+export function apply(steps: readonly PlanStep[], world: World, processes: ProcessTable): void {
+  for (const { operations } of steps) for (const operation of operations) perform(operation, world, processes);
+}
+
+function perform(operation: Operation, world: World, processes: ProcessTable): void {
+  switch (operation.kind) {
+    case "namespace":
+      if (!world.hosts.has(operation.name)) world.addNamespace(operation.name);
+      return;
+    case "bridge":
+      world.addBridge({ ...operation, mac: parseMac(operation.mac) });
+      return;
+    case "veth": {
+      const [host, inside] = operation.ends.map((end) => endOptions(end, operation.mtu));
+      world.addCable(host!, inside!);
+      return;
+    }
+    case "sub-device":
+      throw new RangeError(`hopscope does not model ${operation.type} yet`);
+    case "attach": {
+      const { namespace, bridge, device, hairpin } = operation;
+      (world.device(namespace, bridge) as Bridge).attach(world.device(namespace, device), { hairpin });
+      return;
+    }
+    case "address": {
+      const { address, length } = parseInterface(operation.address);
+      const { net } = world.host(operation.namespace);
+      net.addAddress(world.inDevice(operation.namespace, operation.device), address, length);
+      return;
+    }
+    case "up":
+      world.device(operation.namespace, operation.device).setUp(true);
+      return;
+    case "remove-device":
+      world.removeDevice(operation.namespace, operation.device);
+      return;
+    case "sysctl":
+      world.host(operation.namespace).net.sysctls.set(operation.key, operation.value);
+      return;
+    case "file":
+      world.host(operation.namespace).files.set(operation.path, operation.text);
+      return;
+    case "environment":
+      Object.assign(world.host(operation.namespace).env, Object.fromEntries(operation.values));
+      return;
+    case "route":
+      addRoute(world, operation.namespace, operation.route);
+      return;
+    case "remove-route":
+      removeRoute(world, operation.namespace, operation.route);
+      return;
+    case "rules":
+      changeRules(world, operation.namespace, operation.change);
+      return;
+    case "forget":
+      forget(world, operation.namespace, operation.flows);
+      return;
+    case "start":
+    case "stop":
+      processes[operation.kind](operation.namespace, operation.process);
+  }
+}
+
+const endOptions = ({ namespace, device, mac }: EndSpec, mtu: number): EndOptions => ({
+  namespace,
+  device,
+  mtu,
+  mac: mac === null ? undefined : parseMac(mac),
+});
+
+/** `default via ADDRESS dev DEVICE` */
+function readRoute(text: string): { gateway: number; device: string } {
+  const [, gateway = "", device = ""] = /^default via (\S+) dev (\S+)$/.exec(text) ?? [];
+  return { gateway: parseIpv4(gateway), device };
+}
+
+function addRoute(world: World, namespace: string, text: string): void {
+  const { gateway, device } = readRoute(text);
+  const inDevice = world.inDevice(namespace, device);
+  world
+    .host(namespace)
+    .net.fib.add(new Route({ type: "unicast", destination: 0, length: 0, gateway, device: inDevice }));
+}
+
+function removeRoute(world: World, namespace: string, text: string): void {
+  const { gateway, device } = readRoute(text);
+  const inDevice = world.host(namespace).net.inDevice(device);
+  world
+    .host(namespace)
+    .net.fib.remove((route) => route.length === 0 && route.gateway === gateway && route.device === inDevice);
+}
+
+function changeRules(world: World, namespace: string, change: RuleChange): void {
+  const { net } = world.host(namespace);
+  if ("set" in change) {
+    if (change.kind === "set") net.sets.set(change.set, new IpSetNetworks(change.set));
+    else {
+      const { address, length } = parsePrefix(change.subnet);
+      const set = net.sets.get(change.set) as IpSetNetworks;
+      if (change.kind === "set-add") set.insert(address, length, true);
+      else set.delete(address, length);
+    }
+    return;
+  }
+  const text = `*${change.table}\n${ruleCommand(change)}\nCOMMIT\n`;
+  net.netfilter.load(parseRules(text, namespace, { onto: net.netfilter.tables, sets: net.sets }));
+}
+
+function ruleCommand(change: Exclude<RuleChange, { readonly set: string }>): string {
+  if (change.kind === "chain") return `-N ${change.chain}`;
+  if (change.kind === "policy") return `-P ${change.chain} ${change.policy}`;
+  const letter = { append: "-A", insert: "-I", first: "-I", delete: "-D" }[change.kind];
+  return `${letter} ${change.chain} ${change.rule}`;
+}
+
+function forget(world: World, namespace: string, flows: FlowFilter): void {
+  const { tracker } = world.host(namespace).net;
+  if ("udpPort" in flows) {
+    tracker.flush(({ original }) => original.protocol === PROTOCOL_UDP && original.destinationPort === flows.udpPort);
+    return;
+  }
+  const address = parseIpv4(flows.address);
+  tracker.flush(({ reply }) => reply.source === address || reply.destination === address);
+}

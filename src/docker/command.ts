@@ -1,0 +1,124 @@
+import type { Ipv4, Mac, Prefix } from "../wire/address.ts";
+import { InputError } from "../wire/input-error.ts";
+
+/** A piece of the user's text and where it stands. */
+export interface Word {
+  readonly text: string;
+  readonly place: InputError["place"];
+}
+
+/** An error about a word; `docker` is what Docker itself says. */
+export function refuse(word: Word, expected: string, docker?: string): InputError {
+  return new InputError(
+    word.place,
+    `"${word.text}"`,
+    docker === undefined ? expected : `${expected} (Docker: ${docker})`,
+  );
+}
+
+/** What a compose file or a list of command lines asks of Docker, in order. */
+export interface Project {
+  readonly commands: readonly Command[];
+  /** What is about networking and not supported, each with its line. */
+  readonly notices: readonly Word[];
+}
+
+export type Command =
+  | { readonly kind: "network-create"; readonly network: NetworkSpec }
+  | { readonly kind: "network-remove"; readonly networks: readonly Word[] }
+  | { readonly kind: "connect"; readonly container: Word; readonly attachment: AttachmentSpec }
+  | { readonly kind: "disconnect"; readonly container: Word; readonly network: Word }
+  /** `docker create`, and with `start` `docker run`. */
+  | { readonly kind: "create"; readonly container: ContainerSpec; readonly start: boolean }
+  | { readonly kind: "start" | "stop" | "restart" | "remove"; readonly containers: readonly Word[] };
+
+export interface NetworkSpec {
+  readonly name: Word;
+  readonly driver: Word | null;
+  readonly subnet: (Word & { readonly prefix: Prefix }) | null;
+  readonly range: (Word & { readonly prefix: Prefix }) | null;
+  readonly gateway: (Word & { readonly address: Ipv4 }) | null;
+  readonly auxiliary: ReadonlyMap<string, Ipv4>;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  /** `-o KEY=VALUE`. */
+  readonly options: ReadonlyMap<string, Word>;
+  readonly labels: ReadonlyMap<string, string>;
+}
+
+/** How a container joins a network. */
+export interface AttachmentSpec {
+  readonly network: Word;
+  readonly aliases: readonly string[];
+  readonly address: (Word & { readonly address: Ipv4 }) | null;
+  readonly mac: Mac | null;
+  readonly gatewayPriority: number;
+}
+
+export type ContainerNetworking =
+  | { readonly kind: "networks"; readonly attachments: readonly AttachmentSpec[] }
+  | { readonly kind: "host" | "none" }
+  | { readonly kind: "container"; readonly container: Word };
+
+export interface ContainerSpec {
+  readonly name: Word;
+  /** What its namespace is called, where that is free; else as the container. */
+  readonly shortName: string;
+  readonly hostname: string | null;
+  readonly image: string;
+  readonly command: string;
+  readonly networking: ContainerNetworking;
+  readonly ports: readonly PortSpec[];
+  /** `80/tcp`. */
+  readonly exposed: readonly string[];
+  readonly publishAll: boolean;
+  readonly environment: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly dns: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly dnsOptions: readonly string[];
+  /** `NAME:ADDRESS`; an address may be `host-gateway`. */
+  readonly extraHosts: readonly (Word & { readonly host: string; readonly address: string })[];
+  readonly sysctls: ReadonlyMap<string, Word>;
+}
+
+/** A port to publish; ranges are taken apart already. */
+export interface PortSpec extends Word {
+  /** Empty for Docker's choice: every address. */
+  readonly hostAddress: string;
+  /** Null for a free one. */
+  readonly hostPort: number | null;
+  readonly containerPort: number;
+  readonly protocol: "tcp" | "udp" | "sctp";
+}
+
+const PORT = String.raw`\d{1,5}`;
+const SHORT = new RegExp(
+  `^(?:(?:(\\[[0-9a-fA-F:.]*\\]|\\d+\\.\\d+\\.\\d+\\.\\d+):)?(?:(${PORT})(?:-(${PORT}))?)?:)?(${PORT})(?:-(${PORT}))?(?:/(tcp|udp|sctp))?$`,
+);
+
+/**
+ * `[ADDRESS:][PORT|RANGE:]PORT|RANGE[/PROTOCOL]`, as `-p` and compose's short form take it.
+ * @throws {InputError}
+ */
+export function parsePort(word: Word): PortSpec[] {
+  const match = SHORT.exec(word.text);
+  if (match === null) throw refuse(word, "a port to publish such as 8080:80, 127.0.0.1:8080:80 or 53:53/udp");
+  const [, hostAddress = "", low, high = low, first, last = first, protocol = "tcp"] = match;
+  const ports = [low, high, first, last].map((text) => (text === undefined ? null : Number(text)));
+  if (ports.some((port) => port !== null && (port < 1 || port > 65_535))) throw refuse(word, "ports from 1 to 65535");
+  const [hostLow, hostHigh, from, to] = ports as [number | null, number | null, number, number];
+  const count = to - from;
+  if (count < 0 || (hostLow !== null && hostHigh! < hostLow))
+    throw refuse(word, "a range whose end is not before its start");
+  if (hostLow !== null && hostHigh! - hostLow !== count && count !== 0)
+    throw refuse(word, "two ranges of the same length", "invalid ranges specified for container and host Ports");
+  const address = hostAddress.replace(/^\[|\]$/g, "");
+  return Array.from({ length: count + 1 }, (_, i) => ({
+    ...word,
+    hostAddress: address,
+    hostPort: hostLow === null ? null : hostLow + i,
+    containerPort: from + i,
+    protocol: protocol as PortSpec["protocol"],
+  }));
+}

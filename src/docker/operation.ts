@@ -1,0 +1,122 @@
+import type { RuleChange } from "./rule-change.ts";
+import { formatChange } from "./rule-change.ts";
+
+/** One thing done to a namespace of the world, as one or two commands would do it by hand. */
+export type Operation =
+  | { readonly kind: "namespace"; readonly name: string }
+  | {
+      readonly kind: "bridge";
+      readonly namespace: string;
+      readonly device: string;
+      readonly mac: string;
+      readonly mtu: number;
+    }
+  | { readonly kind: "veth"; readonly ends: readonly [EndSpec, EndSpec]; readonly mtu: number }
+  | {
+      readonly kind: "sub-device";
+      readonly type: "macvlan" | "ipvlan";
+      readonly parent: EndSpec;
+      readonly end: EndSpec;
+      readonly mode: string;
+    }
+  | {
+      readonly kind: "attach";
+      readonly namespace: string;
+      readonly bridge: string;
+      readonly device: string;
+      readonly hairpin: boolean;
+    }
+  | { readonly kind: "address"; readonly namespace: string; readonly device: string; readonly address: string }
+  | { readonly kind: "up"; readonly namespace: string; readonly device: string }
+  | { readonly kind: "remove-device"; readonly namespace: string; readonly device: string }
+  | { readonly kind: "route" | "remove-route"; readonly namespace: string; readonly route: string }
+  | { readonly kind: "sysctl"; readonly namespace: string; readonly key: string; readonly value: number }
+  | { readonly kind: "rules"; readonly namespace: string; readonly change: RuleChange }
+  | { readonly kind: "file"; readonly namespace: string; readonly path: string; readonly text: string }
+  | { readonly kind: "environment"; readonly namespace: string; readonly values: ReadonlyMap<string, string> }
+  | { readonly kind: "forget"; readonly namespace: string; readonly flows: FlowFilter }
+  | { readonly kind: "start" | "stop"; readonly namespace: string; readonly process: ProcessSpec };
+
+export interface EndSpec {
+  readonly namespace: string;
+  readonly device: string;
+  /** Null for the kernel's choice. */
+  readonly mac: string | null;
+}
+
+/** Which tracked flows are forgotten: those of an address, or UDP ones to a port of the host. */
+export type FlowFilter = { readonly address: string } | { readonly udpPort: number };
+
+/** A process that Docker starts. */
+export interface ProcessSpec {
+  readonly pid: number;
+  /** As `ps` shows it. */
+  readonly command: string;
+}
+
+/** Commands that do the same by hand; `host` is the namespace that needs no word. */
+export function formatOperation(operation: Operation, host: string): string[] {
+  const ip = (namespace: string) => (namespace === host ? "ip" : `ip -n ${namespace}`);
+  const exec = (namespace: string) => (namespace === host ? "" : `ip netns exec ${namespace} `);
+  switch (operation.kind) {
+    case "namespace":
+      return [`ip netns add ${operation.name}`];
+    case "bridge":
+      return [`ip link add ${operation.device} address ${operation.mac} mtu ${operation.mtu} type bridge`];
+    case "veth":
+      return [formatVeth(operation.ends, operation.mtu, host)];
+    case "sub-device":
+      return [formatSubDevice(operation)];
+    case "attach": {
+      const { device, bridge } = operation;
+      return [
+        `brctl addif ${bridge} ${device}`,
+        ...(operation.hairpin ? [`brctl hairpin ${bridge} ${device} on`] : []),
+      ];
+    }
+    case "address":
+      return [`${ip(operation.namespace)} addr add ${operation.address} dev ${operation.device}`];
+    case "up":
+      return [`${ip(operation.namespace)} link set ${operation.device} up`];
+    case "remove-device":
+      return [`${ip(operation.namespace)} link del ${operation.device}`];
+    case "route":
+      return [`${ip(operation.namespace)} route add ${operation.route}`];
+    case "remove-route":
+      return [`${ip(operation.namespace)} route del ${operation.route}`];
+    case "sysctl":
+      return [`${exec(operation.namespace)}sysctl -w ${operation.key}=${operation.value}`];
+    case "rules":
+      return [`${exec(operation.namespace)}${formatChange(operation.change)}`];
+    case "file":
+      return formatFile(operation);
+    case "environment":
+      return [];
+    case "forget":
+      return formatForget(operation.flows).map((command) => `${exec(operation.namespace)}${command}`);
+    case "start":
+      return [`${exec(operation.namespace)}${operation.process.command} &`];
+    case "stop":
+      return [`kill ${operation.process.pid}`];
+  }
+}
+
+function formatVeth([host, inside]: readonly [EndSpec, EndSpec], mtu: number, root: string): string {
+  const address = inside.mac === null ? "" : ` address ${inside.mac}`;
+  const peer = `peer name ${inside.device}${inside.namespace === root ? "" : ` netns ${inside.namespace}`}`;
+  return `ip link add ${host.device} mtu ${mtu} type veth ${peer}${address} mtu ${mtu}`;
+}
+
+function formatSubDevice({ type, parent, end, mode }: Extract<Operation, { kind: "sub-device" }>): string {
+  const address = end.mac === null ? "" : ` address ${end.mac}`;
+  return `ip link add ${end.device} link ${parent.device} netns ${end.namespace}${address} type ${type} mode ${mode}`;
+}
+
+function formatFile({ path, namespace, text }: Extract<Operation, { kind: "file" }>): string[] {
+  return [`cat > /etc/netns/${namespace}${path.replace(/^\/etc/, "")} <<EOF`, ...text.trimEnd().split("\n"), "EOF"];
+}
+
+function formatForget(flows: FlowFilter): string[] {
+  if ("udpPort" in flows) return [`conntrack -D -p udp --orig-port-dst ${flows.udpPort}`];
+  return [`conntrack -D --reply-src ${flows.address}`, `conntrack -D --reply-dst ${flows.address}`];
+}

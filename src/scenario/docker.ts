@@ -1,0 +1,102 @@
+import { apply } from "../docker/apply.ts";
+import { parseDockerLine } from "../docker/command-line.ts";
+import { Daemon, type HostFacts } from "../docker/daemon.ts";
+import { DEFAULT_ENGINE, type Engine, findEngine } from "../docker/engine.ts";
+import type { DaemonOptions } from "../docker/model.ts";
+import { DEFAULT_OPTIONS } from "../docker/options.ts";
+import type { PlanStep } from "../docker/plan.ts";
+import type { Path } from "../docker/source.ts";
+import { maskOf, parseInterface, parsePrefix } from "../wire/address.ts";
+import type { Host, World } from "../world/world.ts";
+import type { DockerSpec } from "./format.ts";
+import { attempt, hostAt, type Material } from "./network.ts";
+
+const PATH: Path = ["docker"];
+const DEFAULT_NAMESPACE = "host";
+
+/** dockerd in one namespace of a scenario, with what its compose file or commands ask of it. */
+export class ScenarioDocker {
+  readonly daemon: Daemon;
+
+  /** @throws {InputError}; nothing is done to the world then. */
+  constructor(
+    private readonly material: Material,
+    private readonly world: World,
+    spec: DockerSpec,
+  ) {
+    const { source } = material;
+    const name = spec.in ?? DEFAULT_NAMESPACE;
+    const host = hostAt(source, spec.in === undefined ? PATH : [...PATH, "in"], world, name);
+    this.daemon = new Daemon({
+      engine: this.engine(spec),
+      options: this.options(spec),
+      random: world.fabric.random.fork("docker"),
+      host: hostFacts(world, host),
+    });
+    this.daemon.start();
+    for (const { text, place } of material.commands) this.daemon.execute(parseDockerLine(text, place).command);
+    this.perform(this.daemon.takeSteps());
+  }
+
+  private engine(spec: DockerSpec): Engine {
+    const { engine } = spec;
+    if (engine === undefined) return DEFAULT_ENGINE;
+    return attempt(this.material.source, [...PATH, "engine"], "an engine", () => findEngine(String(engine)));
+  }
+
+  private options({ daemon = {} }: DockerSpec): DaemonOptions {
+    const { source } = this.material;
+    const path = [...PATH, "daemon"];
+    const { bip } = daemon;
+    const pools = daemon["default-address-pools"]?.map(({ base, size }, i) =>
+      attempt(source, [...path, "default-address-pools", i, "base"], "a prefix", () => ({
+        base: parsePrefix(base),
+        size,
+      })),
+    );
+    return {
+      ...DEFAULT_OPTIONS,
+      userlandProxy: daemon["userland-proxy"] ?? DEFAULT_OPTIONS.userlandProxy,
+      icc: daemon.icc ?? DEFAULT_OPTIONS.icc,
+      pools: pools ?? DEFAULT_OPTIONS.pools,
+      dns: daemon.dns ?? DEFAULT_OPTIONS.dns,
+      publishAddress: daemon.ip ?? DEFAULT_OPTIONS.publishAddress,
+      bridgeAddress:
+        bip === undefined
+          ? null
+          : attempt(source, [...path, "bip"], "an address with its prefix length", () => parseInterface(bip)),
+    };
+  }
+
+  /** What a command of a later step will do; its containers' namespaces are there from the start. */
+  plan(text: string, path: Path): () => void {
+    const { command } = parseDockerLine(text, this.material.source.placeInside(path, 1, 1));
+    this.daemon.execute(command);
+    const steps = this.daemon.takeSteps();
+    for (const { operations } of steps)
+      for (const operation of operations)
+        if (operation.kind === "namespace" && !this.world.hosts.has(operation.name))
+          this.world.addNamespace(operation.name);
+    return () => this.perform(steps);
+  }
+
+  private perform(steps: readonly PlanStep[]): void {
+    apply(steps, this.world, { start: () => {}, stop: () => {} });
+  }
+}
+
+function hostFacts(world: World, host: Host): HostFacts {
+  const { net, files } = host;
+  const networks = [...net.inDevices.values()]
+    .filter((device) => device !== net.loopback)
+    .flatMap(({ addresses }) => addresses)
+    .map(({ address, length }) => ({ address: address & maskOf(length), length, mask: maskOf(length) }));
+  return {
+    namespace: net.name,
+    forwarding: net.sysctls.effective("all", "forwarding") !== 0,
+    networks,
+    hostsFile: files.get("/etc/hosts") ?? "127.0.0.1\tlocalhost\n",
+    resolvConf: files.get("/etc/resolv.conf") ?? "",
+    names: new Set(world.hosts.keys()),
+  };
+}

@@ -1,0 +1,186 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { formatTables, parseRules } from "../../src/kernel/netfilter/rule-text.ts";
+import { parseScenario, runScenario } from "../../src/scenario/scenario.ts";
+import { InputError } from "../../src/wire/input-error.ts";
+
+/** A host with Docker and one neighbour in its network. */
+function scenario(docker: string, rest = ""): string {
+  return `title: Docker
+namespaces:
+  host:
+    devices: { eth0: { addresses: [192.168.65.3/24] } }
+    routes: [default via 192.168.65.1]
+    files: { /etc/resolv.conf: "nameserver 192.168.65.1\\n" }
+  lan:
+    devices: { eth0: { addresses: [192.168.65.50/24] } }
+links:
+  - ends: [host/eth0, lan/eth0]
+docker:
+${docker
+  .trim()
+  .split("\n")
+  .map((line) => `  ${line}`)
+  .join("\n")}
+${rest}`;
+}
+
+const run = (text: string) => runScenario(parseScenario(text, "docker.yaml"));
+
+function refusal(docker: string, rest = ""): string {
+  try {
+    parseScenario(scenario(docker, rest), "docker.yaml");
+  } catch (error) {
+    expect(error).toBeInstanceOf(InputError);
+    return (error as InputError).message;
+  }
+  throw new Error("it was not refused");
+}
+
+/** c1 and c2 on the default network, web on one of its own, as in the recorded runs. */
+const RECORDED = `
+run:
+  - docker run -d --name c1 -p 9000:9000 alpine
+  - docker run -d --name c2 -p 127.0.0.1:9001:9001 alpine
+  - docker network create -o com.docker.network.bridge.name=br-app app
+  - docker run -d --name web --network app -p 8080:80 nginx`;
+
+describe("rules in the host's namespace", () => {
+  it.each([
+    ["23", "classic-s1.rules"],
+    ["29", "modern-29.rules"],
+  ])("of engine %s are those that Linux had in %s", (engine, file) => {
+    const { world } = run(scenario(`engine: ${engine}\n${RECORDED}`));
+    const tables = [...world.host("host").net.netfilter.tables.values()];
+    const recorded = readFileSync(new URL(`../kernel/recorded/${file}`, import.meta.url), "utf8");
+    const text = (all: Parameters<typeof formatTables>[0]) =>
+      formatTables(
+        all.filter(({ name }) => ["filter", "nat"].includes(name)),
+        { counters: false },
+      );
+    expect(text(tables)).toBe(text(parseRules(recorded, file)));
+  });
+});
+
+describe("packets", () => {
+  it("from the neighbour reach a published port, and the answer comes back translated", () => {
+    const { programs, docker } = run(
+      scenario(
+        "run: [docker run -d --name c1 -p 9000:9000/udp alpine]",
+        `steps:
+  - { run: udp-echo-server 9000, in: c1 }
+  - { run: udp-client 192.168.65.3 9000 hello, in: lan }`,
+      ),
+    );
+    expect(programs[1]!.lines.map(({ text }) => text)).toEqual([
+      expect.stringContaining('from 192.168.65.3:9000: 5 bytes "hello"'),
+    ]);
+    expect(docker!.containers.get("c1")!.ports).toEqual([
+      { protocol: "udp", hostAddress: "0.0.0.0", hostPort: 9000, containerPort: 9000 },
+      { protocol: "udp", hostAddress: "::", hostPort: 9000, containerPort: 9000 },
+    ]);
+  });
+
+  it("find no container once it is removed, and its address is free for the next", () => {
+    const { programs, docker } = run(
+      scenario(
+        "engine: 27\nrun: [docker run -d --name c1 alpine, docker run -d --name c2 alpine]",
+        `steps:
+  - { run: ping -c 1 172.17.0.3, in: c1, name: before }
+  - { run: docker rm -f c2, in: host }
+  - { run: ping -c 1 -W 1 172.17.0.3, in: c1, name: between }
+  - { run: docker run -d --name c3 alpine, in: host }
+  - { run: ping -c 1 172.17.0.3, in: c1, name: after }`,
+      ),
+    );
+    expect(programs.map(({ status }) => status)).toEqual([0, 1, 0]);
+    expect([...docker!.containers.keys()]).toEqual(["c1", "c3"]);
+  });
+});
+
+describe("several networks", () => {
+  const NETWORKS = `
+run:
+  - docker network create zeta
+  - docker network create alpha
+  - docker network create --internal inner
+  - docker run -d --name c1 --network zeta -p 8080:80 nginx`;
+
+  it("give the default route to the one whose name comes first, and the published ports move there", () => {
+    const { docker } = run(
+      scenario(
+        NETWORKS,
+        "steps:\n  - { run: docker network connect alpha c1, in: host }\n  - { run: docker network connect inner c1, in: host }",
+      ),
+    );
+    const { endpoints } = docker!.containers.get("c1")!;
+    expect(endpoints.map(({ network, device, isGateway }) => [network.name, device, isGateway])).toEqual([
+      ["zeta", "eth0", false],
+      ["alpha", "eth1", true],
+      ["inner", "eth2", false],
+    ]);
+  });
+
+  it("leave it where gw-priority says so", () => {
+    const { world } = run(
+      scenario(`run:
+  - docker network create alpha
+  - docker network create zeta
+  - docker run -d --name c1 --network name=zeta,gw-priority=1 --network alpha nginx`),
+    );
+    const { net } = world.host("c1");
+    const route = net.fib.lookup({ destination: 0x08080808, source: 0, tos: 0, mark: 0, in: 0, out: 0 });
+    expect(route?.device?.device.name).toBe("eth0");
+  });
+});
+
+describe("what Docker refuses", () => {
+  it("an engine that there is not", () => {
+    expect(refusal("engine: 19")).toBe(
+      "docker.yaml:12:11: found 19, expected an engine (no engine 19; there are 23, 27, 28.0, 28.5, 29)",
+    );
+  });
+
+  it("a port that is allocated", () => {
+    const message = refusal(
+      "run:\n  - docker run -d --name a -p 8080:80 nginx\n  - docker run -d --name b -p 8080:80 nginx",
+    );
+    expect(message).toBe(
+      'docker.yaml:14:33: found "8080:80", expected a port that is free (Docker: Bind for 0.0.0.0:8080 failed: port is already allocated)',
+    );
+  });
+
+  it("a subnet that overlaps", () => {
+    const message = refusal("run:\n  - docker network create --subnet 172.17.128.0/24 app");
+    expect(message).toContain("Docker: invalid pool request: Pool overlaps with other one on this address space");
+  });
+
+  it("a network when the address pools have run dry: docker0 and thirty more fit", () => {
+    const create = (count: number) =>
+      `run:\n${Array.from({ length: count }, (_, i) => `  - docker network create n${i}`).join("\n")}`;
+    expect(() => parseScenario(scenario(create(29)), "docker.yaml")).not.toThrow();
+    expect(refusal(create(31))).toContain("Docker: all predefined address pools have been fully subnetted");
+    expect(refusal(`engine: 23\n${create(31)}`)).toContain(
+      "could not find an available, non-overlapping IPv4 address pool",
+    );
+  });
+
+  it.each([
+    ["docker run --network nowhere nginx", "network nowhere not found"],
+    ["docker stop nobody", "No such container: nobody"],
+    ["docker network create bridge", "network with name bridge already exists"],
+    [
+      "docker run --net bridge --ip 172.17.0.9 nginx",
+      "user specified IP address is supported on user defined networks only",
+    ],
+    ["docker run --frobnicate nginx", "unknown flag: --frobnicate"],
+    ["docker frobnicate", "docker: unknown command: docker frobnicate"],
+  ])("%s", (line, docker) => {
+    expect(refusal(`run: ["${line}"]`)).toContain(`(Docker: ${docker})`);
+  });
+
+  it("a docker command in a scenario without Docker", () => {
+    const text = "title: x\nnamespaces: { host: {} }\nsteps:\n  - { run: docker ps, in: host }";
+    expect(() => parseScenario(text, "x.yaml")).toThrow("a scenario with docker");
+  });
+});
