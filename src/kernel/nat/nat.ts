@@ -309,7 +309,14 @@ export class Nat {
     return true;
   }
 
-  /** A device went down or lost its address: what was masqueraded through it ends (`nf_nat_masquerade`). */
+  /** `inet_cmp()` of nf_nat_masquerade.c: a device lost an address that flows were masqueraded to. */
+  addressGone(device: Device, address: number): void {
+    for (const connection of [...this.net.tracker.table])
+      if (connection.masqueradeDevice === device.index && connection.reply.destination === address)
+        this.net.tracker.destroy(connection);
+  }
+
+  /** A device went down: what was masqueraded through it ends (`nf_nat_masquerade`). */
   deviceGone(device: Device): void {
     for (const connection of [...this.net.tracker.table])
       if (connection.masqueradeDevice === device.index) this.net.tracker.destroy(connection);
