@@ -102,7 +102,7 @@ function busyboxEntry(device: Device, net: Namespace): string {
   const { rxPackets, rxBytes, rxDropped, txPackets, txBytes, txDropped } = device.counters;
   const loop = type === "loopback";
   const link = loop ? "Link encap:Local Loopback  " : `Link encap:Ethernet  HWaddr ${address.toUpperCase()}  `;
-  const rows = [device.name.padEnd(9) + " " + link];
+  const rows = [`${device.name.padEnd(9)} ${link}`];
   const first = net.inDevices.get(device.index)!.addresses[0];
   if (first !== undefined) {
     const broadcast = loop ? "" : `Bcast:${formatIpv4(first.broadcast)}  `;

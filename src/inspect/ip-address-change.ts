@@ -1,7 +1,7 @@
 import { removeAddress } from "../kernel/address-removal.ts";
 import type { InDevice, Scope } from "../kernel/in-device.ts";
 import { maskOf, parseInterface, parseIpv4 } from "../wire/address.ts";
-import { fullAddress } from "./ip-route.ts";
+import { fullAddress } from "./ip-value.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
 import type { Words } from "./words.ts";

@@ -1,6 +1,6 @@
 import type { Neighbour } from "../kernel/neighbour.ts";
 import { formatIpv4, formatMac } from "../wire/address.ts";
-import { readDevice } from "./ip-route.ts";
+import { readDevice } from "./ip-value.ts";
 import { devicesOf, type Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
 import { matching, type Words } from "./words.ts";

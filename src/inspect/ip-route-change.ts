@@ -2,7 +2,7 @@ import { type Fib, Route, type RouteProtocol, type RouteType, TABLE_LOCAL, TABLE
 import type { InDevice } from "../kernel/in-device.ts";
 import type { Namespace } from "../kernel/namespace.ts";
 import { type Prefix, parseInterface } from "../wire/address.ts";
-import { fullAddress, readAddress, readDevice, readPrefix, readTable } from "./ip-route.ts";
+import { fullAddress, readAddress, readDevice, readPrefix, readTable } from "./ip-value.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
 import type { Words } from "./words.ts";

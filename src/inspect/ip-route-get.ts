@@ -3,7 +3,7 @@ import type { Namespace } from "../kernel/namespace.ts";
 import type { Errno } from "../kernel/protocol.ts";
 import { routeOutput } from "../kernel/route.ts";
 import { formatIpv4 } from "../wire/address.ts";
-import { readAddress, readDevice, readPrefix, tableName } from "./ip-route.ts";
+import { readAddress, readDevice, readPrefix, tableName } from "./ip-value.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
 import type { Words } from "./words.ts";

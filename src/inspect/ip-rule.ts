@@ -1,7 +1,7 @@
 import type { PolicyRule } from "../kernel/fib.ts";
 import type { Namespace } from "../kernel/namespace.ts";
 import { formatIpv4 } from "../wire/address.ts";
-import { tableName } from "./ip-route.ts";
+import { tableName } from "./ip-value.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
 import { matching, type Words } from "./words.ts";
