@@ -93,7 +93,7 @@ class Canonicaliser {
     return { event: ev, ...(tcp === undefined ? {} : { tcp }), status: [...(status ?? [])].sort().join(" "), ...left };
   }
 
-  private flow({ orig, reply, status, tcp_state, mark }: Flow): Fields {
+  private flow({ orig, reply, status, tcp_state, mark, zone }: Flow): Fields {
     const tuple = (end: Tuple, prefix: string) =>
       Object.entries(end).map(([key, value]) => {
         const renamed = key === "sport" || key === "dport" ? this.names.port(Number(value)) : value;
@@ -104,12 +104,13 @@ class Canonicaliser {
       status: [...status].sort().join(" "),
       ...(tcp_state === undefined ? {} : { tcp: tcp_state }),
       ...(mark === undefined ? {} : { mark }),
+      ...(zone === undefined ? {} : { zone }),
     };
   }
 }
 
 type Tuple = Record<string, string | number>;
-type Flow = { orig: Tuple; reply: Tuple; status: string[]; tcp_state?: string; mark?: number };
+type Flow = { orig: Tuple; reply: Tuple; status: string[]; tcp_state?: string; mark?: number; zone?: number };
 type Neighbour = { dev: string; ip: string; mac: string | null };
 type Chain = { rules: [number, number][]; policy?: string; packets?: number; bytes?: number };
 type Counters = Record<string, Record<string, Chain>>;
