@@ -125,7 +125,7 @@ export class Sysctls {
   /** `tcp_congestion_control`. */
   congestion: "cubic" | "reno" = "cubic";
   /** `tcp_rmem`, `tcp_wmem`: the least, what a socket begins with, and the most; bytes. */
-  tcpReceive: readonly number[] = [4096, 131_072, 6_291_456];
+  tcpReceive: readonly number[] = [4096, 131_072, 33_554_432];
   tcpSend: readonly number[] = [4096, 16_384, 4_194_304];
   /** `net.ipv6.conf.*.disable_ipv6`: hopscope has no IPv6, so that no device does where nothing else is said. */
   private readonly disableIpv6 = new Map([["default", true]]);

@@ -181,7 +181,7 @@ export class Connection {
     updateMss(this);
   }
 
-  private makeWindow({ receiveBuffer = 131_072, receiveBufferMax = 6_291_456 }: ConnectionOptions): ReceiveWindow {
+  private makeWindow({ receiveBuffer = 131_072, receiveBufferMax = 33_554_432 }: ConnectionOptions): ReceiveWindow {
     return new ReceiveWindow({
       buffer: receiveBuffer,
       bufferMax: receiveBufferMax,
@@ -228,6 +228,7 @@ export class Connection {
     this.writeSequence = this.sndNxt = (this.iss + 1) | 0;
     this.pushSequence = this.writeSequence;
     this.agree(s);
+    if (this.timestampsOk) this.window.initialise(this.advertisedMss - TIMESTAMP_BYTES);
     this.sndWnd = s.window;
     this.sndWl1 = s.sequence;
     this.maxWindow = s.window;

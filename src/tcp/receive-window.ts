@@ -56,14 +56,20 @@ export class ReceiveWindow {
     this.bufferMax = bufferMax;
     this.advertisedMss = mss;
     this.clamp = MAX_UNSCALED << MAX_WINDOW_SCALE;
-    const space = roundDown(Math.min(this.clamp, this.fullSpace), mss);
-    this.window = Math.min(space, MAX_UNSCALED);
+    const space = this.initialise(mss);
     if (scaling) {
       const most = Math.max(space, bufferMax);
       this.scale = Math.max(0, Math.min(31 - Math.clz32(most) - 15, MAX_WINDOW_SCALE));
     }
     this.clamp = Math.min(MAX_UNSCALED * 2 ** this.scale, this.clamp);
     this.threshold = this.window;
+  }
+
+  /** The first window (`tcp_select_initial_window()`) of a side whose segments hold `data` bytes; the space there is. */
+  initialise(data: number): number {
+    const space = roundDown(Math.min(this.clamp, this.fullSpace), data);
+    this.window = this.threshold = Math.min(space, MAX_UNSCALED);
+    return space;
   }
 
   private get fullSpace(): number {

@@ -22,7 +22,13 @@ export function digest(path: string): string {
       .map((line) => `CT  ${line.replace(/^\[[\d.]+\]\s+/, "")}`),
     ...lines("tcpdump")
       .filter(notIgmp)
-      .map((line) => `DEV ${line.replace(/^\S+ /, "").replace(/ options \[.*?\],/, "")}`),
+      .map(
+        (line) =>
+          `DEV ${line
+            .replace(/^\S+ /, "")
+            .replace(/ options \[.*?\],/, "")
+            .replace(/: HTTP$/, "")}`,
+      ),
     ...hookLines(lines("xtmon")),
     "",
   ].join("\n");

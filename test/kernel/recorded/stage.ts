@@ -1,6 +1,7 @@
-import { packetBytes } from "../../../src/scenario/lab-packet.ts";
+import { frameBytes } from "../../../src/scenario/lab-packet.ts";
 import { buildLab } from "../../../src/scenario/lab-world.ts";
-import { formatIpv4, parseIpv4 } from "../../../src/wire/address.ts";
+import type { TcpSocket } from "../../../src/socket/tcp.ts";
+import { formatIpv4, formatMac, parseIpv4 } from "../../../src/wire/address.ts";
 import * as icmp from "../../../src/wire/icmp.ts";
 import * as ipv4 from "../../../src/wire/ipv4.ts";
 import type { World } from "../../../src/world/world.ts";
@@ -20,12 +21,6 @@ interface Answer {
   readonly pointer: boolean;
 }
 
-/** What the recording shows of a client. */
-interface Client {
-  readonly port: number;
-  readonly sequence: number;
-}
-
 /** The network of a run with what was done in it, and what the commands of the run printed. */
 export class Stage {
   readonly said: string[] = [];
@@ -35,6 +30,7 @@ export class Stage {
   /** Every neighbour is known, as when the recording began; conntrack is empty. */
   constructor(host: RecordedHost, namespace: string) {
     this.world = buildLab(recordedNetwork(host));
+    for (const { address } of attachments(host)) this.greet("host", address);
     for (const { container, gateway, address } of attachments(host)) {
       for (const to of [INTERNET, gateway]) this.greet(container, to);
       for (const other of attachments(host)) if (other.gateway === gateway) this.greet(other.container, address);
@@ -100,23 +96,86 @@ export class Stage {
     return `${formatIpv4(ipv4.source(view, 0))}  ${what} quoted ${route}`;
   }
 
-  /** A client's SYN, and its repetition where nothing comes back; what its `connect()` says. */
-  syn(from: string, [to, port]: Target, { port: sport, sequence }: Client): void {
-    const source = this.world.host(from).net;
-    const path = source.path({ destination: parseIpv4(to), source: 0, tos: 0, mark: 0, device: 0 });
-    const options = "020405b40402080a0000000100000000" + "0103030a";
-    for (const id of [1, 2]) {
-      const ip = { src: formatIpv4(path.source), dst: to, df: true, id };
-      const tcp = { sport, dport: port, seq: sequence, win: 64_240, opts: options };
-      source.sendRaw(packetBytes({ ip, tcp }), parseIpv4(to), 0);
-      this.run(1020);
-      const answered = this.listener.framesOf(from).some(({ frame }) => frame.direction === "in");
-      if (answered) {
-        this.said.push("client error: ConnectionRefusedError(111, 'Connection refused')");
-        return;
-      }
-    }
-    this.said.push("client error: TimeoutError('timed out')");
+  /** The recorder's server: it tells each client whom it sees, and ends. */
+  serve(namespace: string, port: number): void {
+    const listener = this.world.host(namespace).tcp.open();
+    listener.bind(0, port);
+    listener.listen();
+    listener.onAccept = (socket) => {
+      this.after(0.14, () => {
+        const local = formatIpv4(socket.local.address);
+        socket.write(encode(`server sees peer=${endpoint(socket.peer!)} local=${local}\n`));
+        socket.close();
+      });
+    };
+  }
+
+  /** The recorder's client, from the recorded port: it reads once, and ends 1.4 ms later; it waits less than two seconds. */
+  connect(from: string, [to, port]: Target, sport: number): void {
+    const socket = this.world.host(from).tcp.open();
+    socket.bind(0, sport);
+    socket.onReadable = () => {
+      socket.onReadable = null;
+      const reply = new TextDecoder().decode(socket.read() ?? new Uint8Array(0)).trimEnd();
+      this.said.push(`client local=${endpoint(socket.local)} -> ${to} | reply: ${reply}`);
+      this.after(1.4, () => socket.close());
+    };
+    socket.onError = (errno) => this.said.push(`client error: ${PYTHON[errno] ?? errno}`);
+    socket.connect(parseIpv4(to), port);
+    this.run(1900);
+    if (this.said.length === 0) this.said.push("client error: TimeoutError('timed out')");
+  }
+
+  /**
+   * docker-proxy: it dials the backend, from the recorded port, once it has accepted. `ending` is how long it takes, in
+   * milliseconds, to pass on that one side has ended.
+   */
+  proxy(port: number, [to, backendPort]: Target, sport: number, ending = 0.01): void {
+    const { tcp } = this.world.host("host");
+    const listener = tcp.open();
+    listener.bind(0, port);
+    listener.listen();
+    listener.onAccept = (client) => {
+      const backend = tcp.open();
+      backend.bind(0, sport);
+      this.after(0.09, () => backend.connect(parseIpv4(to), backendPort));
+      this.pipe(backend, client, ending);
+      this.pipe(client, backend, ending);
+    };
+  }
+
+  private pipe(from: TcpSocket, into: TcpSocket, ending: number): void {
+    from.onReadable = () =>
+      this.after(0.03, () => {
+        for (let data = from.read(); data === null || data.length > 0; data = from.read()) {
+          if (data === null) {
+            this.after(ending, () => into.shutdown("write"));
+            return;
+          }
+          into.write(data);
+        }
+      });
+  }
+
+  /** A frame with a SYN from the LAN straight to the host, and who answers. */
+  forge(to: string, [source, sport]: Target, [destination, port]: Target): void {
+    const lan = this.world.device("lan", "eth0");
+    const frame = {
+      eth: { src: formatMac(lan.macHigh, lan.macLow), dst: to },
+      ip: { src: source, dst: destination },
+      tcp: { sport, dport: port, seq: 1000, flags: "S", win: 64_240 },
+    };
+    lan.send(this.world.fabric.inject(frameBytes(frame), lan.place));
+    this.run(1500);
+    const { frame: answer } = this.listener.framesOf("lan").find(({ frame }) => frame.direction === "in")!;
+    const view = new DataView(answer.bytes.buffer, answer.bytes.byteOffset + 14);
+    const [from, at] = [ipv4.source(view, 0), 20];
+    const whom = `${formatIpv4(from)} ${view.getUint16(at)} -> ${source} ${view.getUint16(at + 2)}`;
+    this.said.push(`reply ${whom} flags=0x${view.getUint8(at + 13).toString(16)}`);
+  }
+
+  private after(milliseconds: number, action: () => void): void {
+    this.world.fabric.scheduler.timer(action).armIn(milliseconds * MILLISECOND);
   }
 
   /** A DNS server that gives every name one address; it writes the name again, or points at the question. */
@@ -149,12 +208,20 @@ export class Stage {
       const whom = `('${formatIpv4(server.address)}', ${server.port})`;
       this.said.push(`${name} A @${to}: from=${whom} ${header} answers=['${what}']`);
     };
-    const labels = name.split(".").flatMap((label) => [label.length, ...new TextEncoder().encode(label)]);
+    const labels = name.split(".").flatMap((label) => [label.length, ...encode(label)]);
     const query = [id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1];
     socket.send(Uint8Array.from(query), { address: parseIpv4(to), port: DNS });
     this.run(50);
   }
 }
+
+const PYTHON: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "ConnectionRefusedError(111, 'Connection refused')",
+};
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+const endpoint = ({ address, port }: { readonly address: number; readonly port: number }): string =>
+  `${formatIpv4(address)}:${port}`;
 
 function dnsResponse(query: Uint8Array, { address, ttl, pointer }: Answer): Uint8Array {
   const question = query.subarray(12);
