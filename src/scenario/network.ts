@@ -58,6 +58,11 @@ class Builder {
   build(): World {
     const namespaces = Object.entries(this.spec.namespaces);
     for (const [name] of namespaces) this.world.addNamespace(name);
+    for (const [name, { env = {}, files = {} }] of namespaces) {
+      const host = this.world.host(name);
+      Object.assign(host.env, env);
+      for (const [path, text] of Object.entries(files)) host.files.set(path, text);
+    }
     for (const [name, spec] of namespaces) this.addDevices(name, spec);
     for (const [name, spec] of Object.entries(this.spec.translators ?? {})) this.addTranslator(name, spec);
     this.addLinks();
@@ -67,11 +72,6 @@ class Builder {
     }
     for (const [name, spec] of namespaces) this.raiseDevices(name, spec);
     for (const [name, spec] of namespaces) this.addLayer3(name, spec);
-    for (const [name, { env = {}, files = {} }] of namespaces) {
-      const host = this.world.host(name);
-      Object.assign(host.env, env);
-      for (const [path, text] of Object.entries(files)) host.files.set(path, text);
-    }
     for (const [name, spec] of namespaces) {
       const { net } = this.world.host(name);
       if (spec.ipsets !== undefined) {

@@ -1,4 +1,4 @@
-import type { Errno } from "../kernel/protocol.ts";
+import type { Errno, IcmpError } from "../kernel/protocol.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { Connection, ConnectionOwner } from "../tcp/connection.ts";
 import type { OutgoingSegment } from "../tcp/outgoing.ts";
@@ -64,6 +64,8 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound {
   listener: TcpSocket | null = null;
   /** `SO_ERROR`: reported once, by the next call. */
   error: Errno | null = null;
+  /** The last ICMP error about this connection, as an error queue would have it. */
+  lastIcmp: IcmpError | null = null;
   /** The peer said, or the program, that nothing more is read. */
   private readShut = false;
   private writeShut = false;

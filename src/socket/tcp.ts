@@ -55,7 +55,7 @@ export class TcpSockets implements Transport {
   private depth = 0;
   private readonly waker: Sink<TcpSocket> = { receive: (socket) => socket.wake() };
   /** The packet that is being dealt with, 0 for none: what it causes answers it. */
-  private cause = 0;
+  cause = 0;
 
   constructor(
     private readonly stack: NetworkStack,
@@ -374,13 +374,17 @@ export class TcpSockets implements Transport {
     if (error.type === icmp.REDIRECT || tooBig) this.stack.noteError(packet, at, error);
     if (error.type === icmp.REDIRECT) return;
     if (tooBig) this.pathShrank(socket);
-    else this.tell(socket, error);
+    else this.tell(socket, error, packet.id);
   }
 
-  private tell(socket: TcpSocket, error: IcmpError): void {
+  private tell(socket: TcpSocket, error: IcmpError, packet: number): void {
     const news = errnoOf(error);
     if (news === null) return;
+    const { cause } = this;
+    this.cause = packet;
+    socket.lastIcmp = error;
     socket.connection!.icmpError(news.errno as TcpErrno, !socket.busy);
+    this.cause = cause;
   }
 
   /** `tcp_v4_mtu_reduced()`. */

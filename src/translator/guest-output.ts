@@ -121,12 +121,17 @@ export class GuestOutput {
     this.send(packet);
   }
 
-  /** An ICMP error that says `from` about a packet which the guest has just sent. Borrows the packet. */
-  errorAbout(packet: Packet, from: number, error: { type: number; code: number; information: number }): void {
+  /** An ICMP error that says `from` about a packet which the guest has sent, because of the packet `cause`. Borrows. */
+  errorAbout(
+    packet: Packet,
+    from: number,
+    error: { readonly type: number; readonly code: number; readonly information: number },
+    cause = packet.id,
+  ): void {
     const header = ipv4.headerLength(packet.view, NETWORK);
     const quote = packet.bytes.subarray(NETWORK, Math.min(packet.end, NETWORK + header + QUOTED));
     const to = ipv4.source(packet.view, NETWORK);
-    const id = this.error(from, to, error, quote, packet.id);
+    const id = this.error(from, to, error, quote, cause || packet.id);
     const { type, code, information } = error;
     this.fabric.trace?.step(STEP.error, packet.id, this.guest.translator.place, 0, type, code, information, id);
   }
@@ -135,7 +140,7 @@ export class GuestOutput {
   error(
     from: number,
     to: number,
-    error: { type: number; code: number; information: number },
+    error: { readonly type: number; readonly code: number; readonly information: number },
     quote: Uint8Array,
     parent: number,
   ): number {

@@ -28,6 +28,7 @@ const ROLE = {
 };
 const DHCP_SERVER = 67;
 const DHCP_CLIENT = 68;
+const DNS = 53;
 const SECOND = 1e9;
 
 /** One machine behind the translator, and the port that it is plugged into. */
@@ -306,6 +307,10 @@ export class Guest implements Receiver {
     const from = { address: source, port: udp.sourcePort(view, at) };
     const to = { address: destination, port: udp.destinationPort(view, at) };
     const ttl = ipv4.ttl(view, NETWORK);
+    if (to.port === DNS && destination === translator.addresses.dns && !translator.behaviour.dns.redirects) {
+      translator.dns.query(packet, from, to, data, this);
+      return;
+    }
     const outside = translator.outsideOf(to, impersonation.role, "udp");
     if (outside === null) {
       if (translator.behaviour.refusesClosedPorts)
@@ -321,15 +326,21 @@ export class Guest implements Receiver {
     }
   }
 
-  /** The answer to a segment of no connection, RFC 9293, 3.5.2. Borrows the packet. */
-  reset(packet: Packet, at: number): void {
+  /** The answer to a segment of no connection, RFC 9293, 3.5.2, because of the packet `cause`. Borrows. */
+  reset(packet: Packet, at: number, cause = packet.id): void {
     const { view } = packet;
     const flags = tcp.flags(view, at);
     if ((flags & tcp.RST) !== 0) return;
     const source = ipv4.destination(view, NETWORK);
     const destination = ipv4.source(view, NETWORK);
     const protocol = ipv4.PROTOCOL_TCP;
-    const reply = this.output.begin({ source, destination, protocol, length: tcp.TCP_HEADER, parent: packet.id });
+    const reply = this.output.begin({
+      source,
+      destination,
+      protocol,
+      length: tcp.TCP_HEADER,
+      parent: cause || packet.id,
+    });
     const acknowledges = (flags & tcp.ACK) !== 0;
     const data = packet.end - at - tcp.headerLength(view, at);
     const taken = data + ((flags & tcp.SYN) !== 0 ? 1 : 0) + ((flags & tcp.FIN) !== 0 ? 1 : 0);

@@ -55,6 +55,8 @@ export interface Behaviour {
     readonly halfOpen: number;
     /** Connections; more are reset. 0 for no limit. */
     readonly most: number;
+    /** The guest's TTL is that of the host's segments. */
+    readonly carriesTtl: boolean;
     /** How long the host may take to connect; 0 leaves it to the host. */
     readonly connectTimeout: number;
     /** What the guest is told when connect fails at once, and when it fails later. */
@@ -108,6 +110,14 @@ export interface Behaviour {
     readonly resend: number;
     /** Longer answers by UDP are cut. */
     readonly longestUdp: number;
+    /** What the guest hears when no server answers. */
+    readonly failure: "silence" | "NXDOMAIN" | "SERVFAIL";
+    /** Answers by UDP are written anew from their answer section: what else they say, such as NXDOMAIN, is lost. */
+    readonly marshalsAgain: boolean;
+    /** Questions for IPv6 addresses have no answers. */
+    readonly hidesAaaa: boolean;
+    /** Questions go to the first server as any datagram or connection would. */
+    readonly redirects: boolean;
     /** Names that the translator knows: the host's, the gateway's. */
     readonly hostNames: readonly string[];
     readonly gatewayNames: readonly string[];
@@ -166,6 +176,7 @@ const VPNKIT: Preset = {
     tcp: {
       halfOpen: 0,
       most: 0,
+      carriesTtl: false,
       connectTimeout: 0,
       refusedAtOnce: RESET,
       refusedLater: RESET,
@@ -188,6 +199,10 @@ const VPNKIT: Preset = {
       timeout: 5,
       resend: 1,
       longestUdp: 512,
+      failure: "silence",
+      marshalsAgain: true,
+      hidesAaaa: false,
+      redirects: false,
       hostNames: ["host.internal", "host.docker.internal"],
       gatewayNames: ["gateway.internal", "gateway.docker.internal"],
     },
@@ -217,6 +232,7 @@ const GVPROXY: Preset = {
     tcp: {
       halfOpen: 10,
       most: 0,
+      carriesTtl: false,
       connectTimeout: 0,
       refusedAtOnce: RESET,
       refusedLater: RESET,
@@ -240,6 +256,10 @@ const GVPROXY: Preset = {
       timeout: 5,
       resend: 5,
       longestUdp: 512,
+      failure: "NXDOMAIN",
+      marshalsAgain: false,
+      hidesAaaa: true,
+      redirects: false,
       hostNames: ["host.containers.internal", "host.docker.internal"],
       gatewayNames: ["gateway.containers.internal"],
     },
@@ -265,6 +285,7 @@ const SLIRP4NETNS: Preset = {
     tcp: {
       halfOpen: 0,
       most: 0,
+      carriesTtl: false,
       connectTimeout: 75,
       refusedAtOnce: {
         ECONNREFUSED: "reset",
@@ -292,7 +313,17 @@ const SLIRP4NETNS: Preset = {
       tcp: [],
     },
     dhcp: { lease: 86_400, mtu: false, ntp: false, domain: null, pool: 16, refuses: true },
-    dns: { timeout: 5, resend: 5, longestUdp: 65_535, hostNames: [], gatewayNames: [] },
+    dns: {
+      timeout: 5,
+      resend: 5,
+      longestUdp: 65_535,
+      failure: "silence",
+      marshalsAgain: false,
+      hidesAaaa: false,
+      redirects: true,
+      hostNames: [],
+      gatewayNames: [],
+    },
     refusesClosedPorts: true,
     publish: "from the client",
   },
@@ -312,10 +343,12 @@ const HONEST: Preset = {
     tcp: {
       halfOpen: 0,
       most: 0,
+      carriesTtl: true,
       connectTimeout: 0,
       refusedAtOnce: { ...TRUTHFUL, ECONNREFUSED: "reset" },
       refusedLater: { ...TRUTHFUL, ECONNREFUSED: "reset" },
     },
+    dns: { ...VPNKIT.behaviour.dns, failure: "SERVFAIL", marshalsAgain: false },
     udp: { ...VPNKIT.behaviour.udp, checksums: true, refused: TRUTHFUL },
     relays: {
       icmp: [icmp.UNREACHABLE, icmp.TIME_EXCEEDED],

@@ -1,6 +1,7 @@
 import type { Errno } from "../kernel/protocol.ts";
 import type { Fabric } from "../link/fabric.ts";
 import type { PingSockets } from "../socket/ping.ts";
+import type { TcpSocket, TcpSockets } from "../socket/tcp.ts";
 import type { UdpSockets } from "../socket/udp.ts";
 import type {
   Endpoint,
@@ -11,12 +12,14 @@ import type {
   HostPingEvents,
   HostSockets,
   HostStream,
+  HostStreamEvents,
 } from "./host-sockets.ts";
 
 /** The sockets of one simulated namespace. */
 export interface Sockets {
   readonly udp: UdpSockets;
   readonly ping: PingSockets;
+  readonly tcp: TcpSockets;
 }
 
 /** The translator's host as a namespace of the same world. */
@@ -27,7 +30,7 @@ export class SimulatedHost implements HostSockets {
   ) {}
 
   /** What the host sends during `action` is on behalf of the guest's packet `cause`. */
-  private onBehalfOf<T>(cause: number, action: () => T): T {
+  onBehalfOf<T>(cause: number, action: () => T): T {
     const { fabric } = this;
     fabric.scheduler.disable();
     const before = fabric.cause;
@@ -40,8 +43,12 @@ export class SimulatedHost implements HostSockets {
     }
   }
 
-  connect(): HostStream | Errno {
-    return "EOPNOTSUPP";
+  connect(to: Endpoint, ttl: number, events: HostStreamEvents, cause: number): HostStream | Errno {
+    const socket = this.sockets.tcp.open({ ttl, noDelay: true });
+    const stream = new SimulatedStream(this, socket, to);
+    stream.hear(events);
+    const refused = this.onBehalfOf(cause, () => socket.connect(to.address, to.port));
+    return refused ?? stream;
   }
 
   datagrams(local: Endpoint | null, peer: Endpoint | null, events: HostDatagramEvents): HostDatagrams | Errno {
@@ -78,7 +85,79 @@ export class SimulatedHost implements HostSockets {
     };
   }
 
-  listen(): HostListener | Errno {
-    return "EOPNOTSUPP";
+  listen(at: Endpoint, accepted: (stream: HostStream, cause: number) => HostStreamEvents): HostListener | Errno {
+    const socket = this.sockets.tcp.open({ noDelay: true });
+    const refused = socket.bind(at.address, at.port) ?? socket.listen();
+    if (refused !== null) {
+      socket.close();
+      return refused;
+    }
+    socket.onAccept = (child) => {
+      const stream = new SimulatedStream(this, child, child.peer!);
+      stream.hear(accepted(stream, this.cause));
+    };
+    return { local: socket.local, close: () => socket.close() };
+  }
+
+  /** The packet that the host's TCP is dealing with. */
+  get cause(): number {
+    return this.sockets.tcp.cause;
+  }
+}
+
+/** A stream that is a TCP socket of the namespace. */
+class SimulatedStream implements HostStream {
+  private ended = false;
+  private over = false;
+
+  constructor(
+    private readonly host: SimulatedHost,
+    private readonly socket: TcpSocket,
+    readonly peer: Endpoint,
+  ) {}
+
+  hear(events: HostStreamEvents): void {
+    const { socket, host } = this;
+    let connected = socket.state !== "CLOSE" && socket.state !== "SYN_SENT";
+    socket.onConnect = () => {
+      connected = true;
+      events.connected(host.cause);
+    };
+    socket.onReadable = () => events.readable(host.cause);
+    socket.onWritable = () => events.writable(host.cause);
+    socket.onError = (errno) => {
+      this.over = true;
+      const { lastIcmp } = socket;
+      if (connected) events.closed(errno, host.cause);
+      else events.failed({ errno, icmp: lastIcmp }, host.cause);
+    };
+    socket.onClose = () => {
+      if (!this.over) events.closed(null, host.cause);
+      this.over = true;
+    };
+  }
+
+  get local(): Endpoint {
+    return this.socket.local;
+  }
+
+  read(most: number): Uint8Array | null {
+    return this.socket.read(most);
+  }
+
+  write(data: Uint8Array, cause: number): number {
+    const taken = this.host.onBehalfOf(cause, () => this.socket.write(data));
+    return typeof taken === "number" ? taken : 0;
+  }
+
+  end(cause: number): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.host.onBehalfOf(cause, () => this.socket.shutdown("write"));
+  }
+
+  destroy(cause: number): void {
+    this.over = true;
+    this.host.onBehalfOf(cause, () => this.socket.abort());
   }
 }

@@ -2,9 +2,12 @@ import type { Errno } from "../kernel/protocol.ts";
 import type { Device } from "../link/device.ts";
 import type { Fabric } from "../link/fabric.ts";
 import type { Packet } from "../packet/packet.ts";
+import type { Random } from "../sim/random.ts";
+import type { ConnectionOptions } from "../tcp/connection.ts";
 import type { Mac } from "../wire/address.ts";
 import { CaptureRings } from "./capture-rings.ts";
 import { Dhcp } from "./dhcp.ts";
+import { DnsForwarder, type DnsOptions } from "./dns-forwarder.ts";
 import { Guest } from "./guest.ts";
 import type { Endpoint, HostSockets } from "./host-sockets.ts";
 import type { Role } from "./impersonation.ts";
@@ -14,6 +17,7 @@ import { unreachable } from "./udp-flows.ts";
 /** 127.0.0.1 */
 const LOOPBACK = 0x7f000001;
 const PREFIX_5255 = 0x5255;
+const DNS = 53;
 
 /** A port of the gateway that leads elsewhere, `--gateway-forwards`. */
 export interface GatewayForward {
@@ -29,6 +33,7 @@ export interface TranslatorOptions {
   /** The machine that it runs on. */
   readonly host: HostSockets;
   readonly forwards?: readonly GatewayForward[];
+  readonly dns?: DnsOptions;
   /** Names that DHCP option 119 lists. */
   readonly searchDomains?: readonly string[];
   /** Keeps what vpnkit serves as `capture/*.pcap`. */
@@ -49,7 +54,14 @@ export class Translator {
   readonly guests: Guest[] = [];
   readonly rings: CaptureRings | null;
   readonly dhcp: Dhcp;
+  readonly dns: DnsForwarder;
+  readonly random: Random;
   readonly forwards: readonly GatewayForward[];
+  /** What all impersonated hosts' TCP has in common. */
+  readonly tcp: { readonly options: ConnectionOptions; readonly random: Random };
+  /** TCP flows of all guests, and those whose SYN waits for the host. */
+  tcpFlows = 0;
+  halfOpen = 0;
   private lastFlow = 0;
 
   constructor(
@@ -60,10 +72,27 @@ export class Translator {
     this.behaviour = options.behaviour;
     this.addresses = options.addresses;
     this.host = options.host;
-    this.forwards = options.forwards ?? [];
+    const dns = options.dns ?? { servers: [], hosts: () => [] };
+    this.forwards = [...(options.forwards ?? []), ...this.redirected(dns.servers)];
+    this.random = fabric.random.fork(`translator/${options.name}`);
     this.place = fabric.names.add({ kind: "namespace", namespace: options.name });
     this.rings = options.capture === true ? new CaptureRings(fabric.scheduler) : null;
+    // vpnkit: no Nagle, no keep-alive.
+    this.tcp = {
+      options: { mtu: options.behaviour.mtu, noDelay: true },
+      random: this.random.fork("tcp"),
+    };
     this.dhcp = new Dhcp(this, options.searchDomains ?? []);
+    this.dns = new DnsForwarder(this, dns);
+  }
+
+  /** DNS as a port that leads to the first server, where the preset has no forwarder of its own. */
+  private redirected([server]: readonly Endpoint[]): GatewayForward[] {
+    if (!this.behaviour.dns.redirects || server === undefined) return [];
+    return [
+      { protocol: "udp", port: DNS, to: server },
+      { protocol: "tcp", port: DNS, to: server },
+    ];
   }
 
   /** Virtual nanoseconds. */

@@ -7,13 +7,16 @@ import { Fabric } from "../link/fabric.ts";
 import { Impairment, type ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
 import { Packet } from "../packet/packet.ts";
+import { lookUpHosts, parseResolvConf } from "../program/resolv-conf.ts";
 import type { RunEnd } from "../sim/scheduler.ts";
 import { PingSockets } from "../socket/ping.ts";
 import { TcpSockets } from "../socket/tcp.ts";
 import { UdpSockets } from "../socket/udp.ts";
+import type { DnsOptions } from "../translator/dns-forwarder.ts";
 import { SimulatedHost } from "../translator/simulated-host.ts";
 import { Translator, type TranslatorOptions } from "../translator/translator.ts";
 import type { Mac } from "../wire/address.ts";
+import { DNS_PORT } from "../wire/dns.ts";
 
 /** One end of a cable. Absent values are chosen: the address from the seed, 1500 bytes of MTU. */
 export interface EndOptions {
@@ -77,8 +80,9 @@ export class World {
    */
   addTranslator(name: string, { host, ...options }: TranslatorPlan): Translator {
     if (this.hosts.has(name) || this.translators.has(name)) throw new RangeError(`namespace ${name} exists`);
-    const sockets = new SimulatedHost(this.fabric, this.host(host));
-    const translator = new Translator(this.fabric, { ...options, name, host: sockets });
+    const runsOn = this.host(host);
+    const sockets = new SimulatedHost(this.fabric, runsOn);
+    const translator = new Translator(this.fabric, { dns: dnsOf(runsOn), ...options, name, host: sockets });
     this.translators.set(name, translator);
     return translator;
   }
@@ -190,4 +194,15 @@ export class World {
     const random = this.fabric.random.fork(`mac/${namespace}/${device}`);
     return { high: 0x0200 | random.below(256), low: random.next() };
   }
+}
+
+/** What a host's own files say of names. */
+function dnsOf({ files }: Host): DnsOptions {
+  return {
+    get servers() {
+      const { servers } = parseResolvConf(files.get("/etc/resolv.conf") ?? "");
+      return servers.map((address) => ({ address, port: DNS_PORT }));
+    },
+    hosts: (name) => lookUpHosts(files.get("/etc/hosts") ?? "", name),
+  };
 }
