@@ -111,6 +111,7 @@ class Upstream {
   private readonly id: number;
   private readonly again: Timer;
   private readonly deadline: number;
+  /** Null before it is open and once it is closed. */
   private socket: HostDatagrams | null = null;
 
   constructor(
@@ -161,6 +162,7 @@ class Upstream {
   }
 
   private received(data: Uint8Array, from: Endpoint, cause: number): void {
+    if (this.socket === null) return;
     const known = this.servers.some(({ address, port }) => address === from.address && port === from.port);
     const answer = known && parseDns(data)?.response === true ? withDnsId(data, this.message.id) : null;
     if (answer === null || ((data[0]! << 8) | data[1]!) !== this.id) return;
@@ -171,6 +173,7 @@ class Upstream {
   private close(): void {
     this.again.cancel();
     this.socket!.close();
+    this.socket = null;
     this.forwarder.waiting--;
   }
 
