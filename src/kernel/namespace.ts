@@ -181,7 +181,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const added = new InterfaceAddress(address, length, scope, broadcast);
     const primary = device.addresses.find((other) => other.length === length && other.contains(address)) ?? added;
     added.secondary = primary !== added;
-    device.insert(added);
+    device.addresses.push(added);
     this.addresses.set(address, device);
     this.fib.add(
       new Route({
@@ -246,7 +246,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   }
 
   /** `neigh_flush_dev()`. */
-  forgetNeighbours(device: InDevice, gone: (neighbour: Neighbour) => boolean): void {
+  private forgetNeighbours(device: InDevice, gone: (neighbour: Neighbour) => boolean): void {
     for (const [address, neighbour] of device.neighbours) {
       if (!gone(neighbour)) continue;
       neighbour.forget();

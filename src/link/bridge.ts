@@ -199,8 +199,8 @@ export class Bridge extends Device implements DeviceWatcher {
   }
 
   private hadCarrier = true;
-  /** There was a port once; until then `br_port_state_selection()` leaves the carrier alone. */
-  hadPort = false;
+  /** `br_port_state_selection()` looks at the ports only once there was one. */
+  private hadPort = false;
 
   override get carrier(): boolean {
     return !this.hadPort || this.ports.some((port) => port.device.up && port.device.carrier);
@@ -236,12 +236,6 @@ export class Bridge extends Device implements DeviceWatcher {
 
   portOf(device: Device): BridgePort | null {
     return this.ports.find((port) => port.device === device) ?? null;
-  }
-
-  /** `br_dev_stop()` forgets what its ports have learned. */
-  override setUp(up: boolean): void {
-    if (!up) this.fdb.remove((entry) => entry.kind === "learned");
-    super.setUp(up);
   }
 
   /** Losing the carrier flushes what was learned there, `br_stp_disable_port()`. */

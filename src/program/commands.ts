@@ -1,9 +1,16 @@
 import { Arguments, type Grammar, type Place, splitWords, unexpected } from "./command-line.ts";
+import { parseCurl } from "./curl.ts";
+import { CURL_GRAMMAR } from "./curl-options.ts";
 import { parseDig } from "./dig.ts";
 import { parseDnsServer } from "./dns-server.ts";
+import { DOCKER_PROXY_GRAMMAR, parseDockerProxy } from "./docker-proxy.ts";
+import { parseHttpProxy } from "./http-proxy.ts";
+import { parseHttpServer } from "./http-server.ts";
 import { parseNslookup } from "./nslookup.ts";
 import { parsePing } from "./ping.ts";
 import type { Program } from "./program.ts";
+import { parseTcpClient } from "./tcp-client.ts";
+import { parseTcpEchoServer } from "./tcp-echo-server.ts";
 import { parseTraceroute } from "./traceroute.ts";
 import { parseUdpClient } from "./udp-client.ts";
 import { parseUdpEchoServer } from "./udp-echo-server.ts";
@@ -14,6 +21,12 @@ const COMMANDS: Readonly<Record<string, readonly [Grammar | string, (words: Argu
   traceroute: ["If:m:q:w:p:n", parseTraceroute],
   "udp-echo-server": ["b:", parseUdpEchoServer],
   "udp-client": ["c:W:p:u", parseUdpClient],
+  "tcp-echo-server": ["b:", parseTcpEchoServer],
+  "tcp-client": ["W:p:", parseTcpClient],
+  curl: [CURL_GRAMMAR, parseCurl],
+  "http-server": ["b:d:s:S:w:", parseHttpServer],
+  "http-proxy": ["b:", parseHttpProxy],
+  "docker-proxy": [DOCKER_PROXY_GRAMMAR, parseDockerProxy],
   dig: ["p:t:x:", parseDig],
   nslookup: [{ letters: "", long: { timeout: ":" } }, parseNslookup],
   "dns-server": ["b:p:t:W:f:", parseDnsServer],

@@ -1,6 +1,4 @@
-import { runTool, TOOL_NAMES } from "../inspect/command.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
-import { splitWords } from "../program/command-line.ts";
 import type { UdpSocket } from "../socket/udp.ts";
 import { Capture } from "../trace/capture.ts";
 import { DROP_REASONS } from "../trace/reason.ts";
@@ -21,8 +19,6 @@ const CLASSES: Readonly<Record<string, string>> = {
   otherhost: "other",
 };
 
-const LINE = { file: "", line: 1, column: 1 };
-
 /** What each step cannot do without. */
 const REQUIRED: Readonly<Record<string, readonly (keyof LabStep)[]>> = {
   frame: ["at", "frame"],
@@ -41,7 +37,6 @@ const REQUIRED: Readonly<Record<string, readonly (keyof LabStep)[]>> = {
   age: ["ns", "s"],
   flushct: ["ns"],
   state: ["ns"],
-  tool: ["ns", "command"],
 };
 
 /** Runs a case and tells all that happened, in the format that the kernel harness answers with. @throws {LabFault}. */
@@ -152,8 +147,6 @@ export class Lab {
       case "flushct":
         world.host(step.ns!).net.tracker.flush();
         return {};
-      case "tool":
-        return this.tool(step);
       case "state":
         return {
           conntrack: { [step.ns!]: connections(world.host(step.ns!).net, this.now) },
@@ -163,14 +156,6 @@ export class Lab {
       default:
         throw new LabFault(["steps", i, "op"], `a step (${Object.keys(REQUIRED).join(", ")})`);
     }
-  }
-
-  private tool(step: LabStep): Record<string, unknown> {
-    const machine = { world: this.world, host: this.world.host(step.ns!), userland: "debian-12" as const };
-    const [name = "", ...words] = splitWords(step.command!, LINE).map(({ text }) => text);
-    const printed = runTool(name, words, machine);
-    if (printed === null) throw new RangeError(`no tool ${name} (${TOOL_NAMES.join(", ")})`);
-    return { ...printed };
   }
 
   private frame(step: LabStep): Record<string, unknown> {

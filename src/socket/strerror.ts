@@ -1,5 +1,7 @@
 import type { Errno } from "../kernel/protocol.ts";
 
+export type { Errno };
+
 const MESSAGES: Readonly<Record<Errno, string>> = {
   EPERM: "Operation not permitted",
   EACCES: "Permission denied",

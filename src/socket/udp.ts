@@ -40,6 +40,12 @@ export interface UdpOptions {
   readonly reportErrors?: boolean;
 }
 
+export interface UdpDestination {
+  readonly address: number;
+  readonly port: number;
+  readonly source?: number;
+}
+
 /** A UDP socket. */
 export class UdpSocket implements Bound {
   /** What it receives on. */
@@ -78,12 +84,11 @@ export class UdpSocket implements Bound {
     return this.sockets.connect(this, address, port);
   }
 
-  /** Sends to `to`, or to the connected peer; null when the kernel took it. `parent` is the packet that it answers. */
-  send(
-    data: Uint8Array,
-    to: { readonly address: number; readonly port: number } | null = null,
-    parent = 0,
-  ): Errno | null {
+  /**
+   * Sends to `to`, or to the connected peer; null when the kernel took it. `parent` is the packet that it answers,
+   * `source` the address to send from where that is not the socket's (`IP_PKTINFO`).
+   */
+  send(data: Uint8Array, to: UdpDestination | null = null, parent = 0): Errno | null {
     return this.sockets.send(this, data, to ?? this.peer, parent);
   }
 
@@ -142,12 +147,7 @@ export class UdpSockets implements Transport {
     return { source: socket.source, tos: options.tos ?? 0, mark: options.mark ?? 0, device: options.device ?? 0 };
   }
 
-  send(
-    socket: UdpSocket,
-    data: Uint8Array,
-    to: { readonly address: number; readonly port: number } | null,
-    parent: number,
-  ): Errno | null {
+  send(socket: UdpSocket, data: Uint8Array, to: UdpDestination | null, parent: number): Errno | null {
     if (to === null) return "EDESTADDRREQ";
     if (data.length > 65_507) return "EMSGSIZE";
     if (to.port === 0) return "EINVAL";
@@ -156,7 +156,9 @@ export class UdpSockets implements Transport {
       if (failed !== null) return failed;
     }
     const { options } = socket;
-    const where = { ...this.where(socket), destination: to.address };
+    const { source = socket.source } = to;
+    if (source !== socket.source && this.stack.mayBind(source) !== "own") return "EINVAL";
+    const where = { ...this.where(socket), source, destination: to.address };
     const path = this.stack.path(where);
     if (path.error !== null) return path.error;
     if (path.broadcast && options.broadcast !== true) return "EACCES";
