@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from "commander";
+import { ENGINES } from "../docker/engine.ts";
 import { parseDuration } from "../scenario/quantity.ts";
 import { PRESET_NAMES } from "../translator/preset.ts";
 import { InputError } from "../wire/input-error.ts";
+import { printPlan, up } from "./docker.ts";
 import { iptablesRestoreTest, iptablesSave } from "./iptables.ts";
 import { labFiles, labServe, printCase, printScenario } from "./lab.ts";
 import { list, listCourse } from "./list.ts";
@@ -49,6 +51,22 @@ function commands(): Command {
     .action((scenario: string, options: RunOptions) => {
       process.exitCode = run(scenario, options);
     });
+  const engine = () =>
+    new Option("-e, --engine <engine>", "the Docker Engine").choices(ENGINES.map(({ name }) => name));
+  program
+    .command("up")
+    .description("build what Docker would build from a compose file, and tell what there is")
+    .argument("<file>", "a compose file, or a scenario with docker")
+    .addOption(engine())
+    .action((file: string, options: { engine?: string }) => up(file, options.engine));
+  program
+    .command("docker")
+    .description("what Docker would do")
+    .command("plan")
+    .description("print each step that Docker would take, as the commands that do the same by hand")
+    .argument("<file>", "a compose file, or a scenario with docker")
+    .addOption(engine())
+    .action((file: string, options: { engine?: string }) => printPlan(file, options.engine));
   program
     .command("lab")
     .description("run lab cases (JSON) and print one JSON result a line")

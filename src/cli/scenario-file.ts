@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { scenarioAround } from "../scenario/compose-scenario.ts";
 import { parseScenario, type Scenario } from "../scenario/scenario.ts";
 import { InputError } from "../wire/input-error.ts";
 
@@ -27,8 +28,8 @@ export function readInput(path: string): string {
   }
 }
 
-/** A scenario by its name or its file. @throws {InputError}. */
-export function loadScenario(nameOrFile: string): Scenario {
+/** A scenario by its name or its file; around a compose file it makes one. @throws {InputError}. */
+export function loadScenario(nameOrFile: string, engine?: string): Scenario {
   const named = !/[./\\]/.test(nameOrFile);
   if (named && !scenarioNames().includes(nameOrFile))
     throw new InputError(
@@ -37,5 +38,15 @@ export function loadScenario(nameOrFile: string): Scenario {
       `a file, or one of: ${scenarioNames().join(", ")}`,
     );
   const path = named ? relative(process.cwd(), join(FOLDER, `${nameOrFile}.yaml`)) : nameOrFile;
-  return parseScenario(readInput(path), path, readInput);
+  const text = readInput(path);
+  const isCompose = /^services\s*:/m.test(text) && !/^namespaces\s*:/m.test(text);
+  if (!isCompose && engine !== undefined)
+    throw new InputError(
+      { file: path, line: 1, column: 1 },
+      "a scenario",
+      "a compose file, for --engine is given; a scenario says docker: engine:",
+    );
+  return isCompose
+    ? parseScenario(scenarioAround(basename(path), engine ?? null), path, readInput)
+    : parseScenario(text, path, readInput);
 }

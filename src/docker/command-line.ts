@@ -1,13 +1,14 @@
 import { splitWords } from "../program/command-line.ts";
 import { parseIpv4, parseMac, parsePrefix } from "../wire/address.ts";
-import type { InputError } from "../wire/input-error.ts";
 import {
   type AttachmentSpec,
   type Command,
   type ContainerNetworking,
   type ContainerSpec,
   type NetworkSpec,
+  parseExtraHost,
   parsePort,
+  readWord,
   refuse,
   type Word,
 } from "./command.ts";
@@ -257,8 +258,8 @@ function parseNetworking(given: Given): ContainerNetworking {
   const mac = given.last("mac-address");
   const single = {
     aliases,
-    address: ip === null ? null : { ...ip, address: read(ip, "an IPv4 address", parseIpv4) },
-    mac: mac === null ? null : read(mac, "a MAC address", parseMac),
+    address: ip === null ? null : { ...ip, address: readWord(ip, "an IPv4 address", parseIpv4) },
+    mac: mac === null ? null : readWord(mac, "a MAC address", parseMac),
     gatewayPriority: 0,
   };
   const [only] = networks;
@@ -302,8 +303,8 @@ function parseLongNetwork(word: Word): AttachmentSpec {
     if (key === "name") spec = { ...spec, network: value };
     else if (key === "alias") spec = { ...spec, aliases: [...spec.aliases, text] };
     else if (key === "ip")
-      spec = { ...spec, address: { ...value, address: read(value, "an IPv4 address", parseIpv4) } };
-    else if (key === "mac-address") spec = { ...spec, mac: read(value, "a MAC address", parseMac) };
+      spec = { ...spec, address: { ...value, address: readWord(value, "an IPv4 address", parseIpv4) } };
+    else if (key === "mac-address") spec = { ...spec, mac: readWord(value, "a MAC address", parseMac) };
     else if (key === "gw-priority") spec = { ...spec, gatewayPriority: integer(value) };
     else throw refuse(value, "name, alias, ip, mac-address or gw-priority", `invalid field key ${key}`);
   }
@@ -315,7 +316,7 @@ function parseNetworkCreate(word: Word, rest: readonly Word[]): DockerLine {
   const name = given.operand(0, "a name for the network");
   const network = (option: string) => {
     const value = given.last(option);
-    return value === null ? null : { ...value, prefix: read(value, "a subnet such as 172.20.0.0/16", parsePrefix) };
+    return value === null ? null : { ...value, prefix: readWord(value, "a subnet such as 172.20.0.0/16", parsePrefix) };
   };
   const gateway = given.last("gateway");
   const spec: NetworkSpec = {
@@ -323,11 +324,11 @@ function parseNetworkCreate(word: Word, rest: readonly Word[]): DockerLine {
     driver: given.last("driver"),
     subnet: network("subnet"),
     range: network("ip-range"),
-    gateway: gateway === null ? null : { ...gateway, address: read(gateway, "an IPv4 address", parseIpv4) },
+    gateway: gateway === null ? null : { ...gateway, address: readWord(gateway, "an IPv4 address", parseIpv4) },
     auxiliary: new Map(
       given.all("aux-address").map((entry) => {
         const [key, value] = located(entry, "=");
-        return [key, read(value, "an IPv4 address", parseIpv4)];
+        return [key, readWord(value, "an IPv4 address", parseIpv4)];
       }),
     ),
     internal: given.has("internal"),
@@ -348,21 +349,12 @@ function parseConnect(word: Word, rest: readonly Word[]): DockerLine {
   const attachment: AttachmentSpec = {
     network: given.operand(0, "a network"),
     aliases: given.all("alias").map(({ text }) => text),
-    address: ip === null ? null : { ...ip, address: read(ip, "an IPv4 address", parseIpv4) },
+    address: ip === null ? null : { ...ip, address: readWord(ip, "an IPv4 address", parseIpv4) },
     mac: null,
     gatewayPriority: priority === null ? 0 : integer(priority),
   };
   const command: Command = { kind: "connect", container: given.operand(1, "a container"), attachment };
   return { command, notices: given.all(...UNSUPPORTED, "driver-opt") };
-}
-
-/** `NAME:ADDRESS` or `NAME=ADDRESS`. */
-export function parseExtraHost(word: Word) {
-  const [, host = "", address = ""] = /^([^:=]+)[:=](.+)$/.exec(word.text) ?? [];
-  if (host === "") throw refuse(word, "a host such as db:10.0.0.2", `bad format for add-host: "${word.text}"`);
-  if (address !== "host-gateway" && !/^[\d.]+$|:/.test(address))
-    throw refuse(word, "an address, or host-gateway", `invalid IP address in add-host: "${address}"`);
-  return { ...word, host, address };
 }
 
 function pair(text: string, by: string): [string, string] {
@@ -380,17 +372,7 @@ function integer(word: Word): number {
   return Number(word.text);
 }
 
-/** Reads a word whose reader throws RangeError. @throws {InputError} */
-export function read<T>(word: Word, expected: string, reader: (text: string) => T): T {
-  try {
-    return reader(word.text);
-  } catch (error) {
-    if (error instanceof RangeError) throw refuse(word, expected);
-    throw error as InputError;
-  }
-}
-
 function checked(word: Word, expected: string, check: () => unknown): Word {
-  read(word, expected, check);
+  readWord(word, expected, check);
   return word;
 }

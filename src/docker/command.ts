@@ -122,3 +122,22 @@ export function parsePort(word: Word): PortSpec[] {
     protocol: protocol as PortSpec["protocol"],
   }));
 }
+
+/** `NAME:ADDRESS` or `NAME=ADDRESS`. */
+export function parseExtraHost(word: Word) {
+  const [, host = "", address = ""] = /^([^:=]+)[:=](.+)$/.exec(word.text) ?? [];
+  if (host === "") throw refuse(word, "a host such as db:10.0.0.2", `bad format for add-host: "${word.text}"`);
+  if (address !== "host-gateway" && !/^[\d.]+$|:/.test(address))
+    throw refuse(word, "an address, or host-gateway", `invalid IP address in add-host: "${address}"`);
+  return { ...word, host, address };
+}
+
+/** Reads a word whose reader throws RangeError. @throws {InputError} */
+export function readWord<T>(word: Word, expected: string, reader: (text: string) => T): T {
+  try {
+    return reader(word.text);
+  } catch (error) {
+    if (error instanceof RangeError) throw refuse(word, expected);
+    throw error;
+  }
+}

@@ -49,6 +49,7 @@ export type FlowFilter = { readonly address: string } | { readonly udpPort: numb
 
 /** A process that Docker starts. */
 export interface ProcessSpec {
+  /** 0 for what dockerd does itself. */
   readonly pid: number;
   /** As `ps` shows it. */
   readonly command: string;
@@ -60,7 +61,7 @@ export function formatOperation(operation: Operation, host: string): string[] {
   const exec = (namespace: string) => (namespace === host ? "" : `ip netns exec ${namespace} `);
   switch (operation.kind) {
     case "namespace":
-      return [`ip netns add ${operation.name}`];
+      return [`ip netns add ${operation.name}`, `mkdir -p /etc/netns/${operation.name}`];
     case "bridge":
       return [`ip link add ${operation.device} address ${operation.mac} mtu ${operation.mtu} type bridge`];
     case "veth":
@@ -95,11 +96,17 @@ export function formatOperation(operation: Operation, host: string): string[] {
     case "forget":
       return formatForget(operation.flows).map((command) => `${exec(operation.namespace)}${command}`);
     case "start":
-      return [`${exec(operation.namespace)}${operation.process.command} &`];
+      return [startCommand(operation.process, exec(operation.namespace))];
     case "stop":
-      return [`kill ${operation.process.pid}`];
+      return [
+        operation.process.pid === 0 ? `# it ends: ${operation.process.command}` : `kill ${operation.process.pid}`,
+      ];
   }
 }
+
+/** What dockerd does itself has no command of its own. */
+const startCommand = ({ pid, command }: ProcessSpec, exec: string): string =>
+  pid === 0 ? `# ${command}` : `${exec}${command} &`;
 
 function formatVeth([host, inside]: readonly [EndSpec, EndSpec], mtu: number, root: string): string {
   const address = inside.mac === null ? "" : ` address ${inside.mac}`;

@@ -14,21 +14,26 @@ export class Source {
   constructor(
     readonly text: string,
     readonly file: string,
+    /** Where in the text the value begins that all paths are seen from. */
+    private readonly root: Path = [],
   ) {
-    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false });
+    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, merge: true });
     const [problem] = this.document.errors;
     if (problem !== undefined)
       throw this.errorAt(problem.pos[0], this.lineAt(problem.pos[0]), `YAML (${problem.message})`);
     try {
-      this.value = this.document.toJS();
+      this.value = root.reduce<unknown>((value, key) => (value as never)?.[key], this.document.toJS());
     } catch (error) {
       throw this.errorAt(0, "aliases that cannot be followed", `YAML (${(error as Error).message})`);
     }
   }
 
-  /** Reads the whole value with a schema. @throws {InputError} for the first thing that does not fit. */
-  read<T extends z.ZodType>(schema: T): z.infer<T> {
-    const result = schema.safeParse(this.value);
+  /**
+   * Reads the whole value with a schema, or one that was made of it by changing texts.
+   * @throws {InputError} for the first thing that does not fit.
+   */
+  read<T extends z.ZodType>(schema: T, value = this.value): z.infer<T> {
+    const result = schema.safeParse(value);
     if (result.success) return result.data;
     const errors = result.error.issues.map((issue) => this.errorOf(issue));
     errors.sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
@@ -82,6 +87,13 @@ export class Source {
     return filled < 0 ? 0 : raw.length - lines[filled]!.length;
   }
 
+  /** The text of a scalar or key as it is written, and where. */
+  word(path: Path, part: "value" | "key" = "value") {
+    const node = part === "key" ? ((this.pair(path)?.key ?? null) as Node | null) : this.node(path);
+    const text = isScalar(node) ? String(node.source ?? node.value) : "";
+    return { text, place: this.placeAt(node?.range?.[0] ?? this.offset(path)) };
+  }
+
   place(path: Path) {
     return this.placeAt(this.offset(path));
   }
@@ -108,8 +120,8 @@ export class Source {
 
   private node(path: Path): Node | null {
     let node = this.resolve(this.document.contents as Node | null);
-    for (const key of path) {
-      if (isMap(node)) node = this.resolve((pairOf(node.items, key)?.value ?? null) as Node | null);
+    for (const key of [...this.root, ...path]) {
+      if (isMap(node)) node = this.resolve((this.pairIn(node.items, key)?.value ?? null) as Node | null);
       else if (isSeq(node)) node = this.resolve((node.items[key as number] ?? null) as Node | null);
       else return null;
     }
@@ -118,7 +130,20 @@ export class Source {
 
   private pair(path: Path): Pair | null {
     const parent = this.node(path.slice(0, -1));
-    return isMap(parent) ? pairOf(parent.items, path.at(-1)!) : null;
+    return isMap(parent) ? this.pairIn(parent.items, path.at(-1)!) : null;
+  }
+
+  /** The pair of a key, also where `<<` brought it. */
+  private pairIn(items: readonly Pair[], key: string | number): Pair | null {
+    const own = pairOf(items, key);
+    const merged = this.resolve((pairOf(items, "<<")?.value ?? null) as Node | null);
+    if (own !== null || merged === null) return own;
+    for (const source of isSeq(merged) ? (merged.items as Node[]) : [merged]) {
+      const map = this.resolve(source);
+      const found = isMap(map) ? this.pairIn(map.items, key) : null;
+      if (found !== null) return found;
+    }
+    return null;
   }
 
   private resolve(node: Node | null): Node | null {

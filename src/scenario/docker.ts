@@ -4,7 +4,7 @@ import { Daemon, type HostFacts } from "../docker/daemon.ts";
 import { DEFAULT_ENGINE, type Engine, findEngine } from "../docker/engine.ts";
 import type { DaemonOptions } from "../docker/model.ts";
 import { DEFAULT_OPTIONS } from "../docker/options.ts";
-import type { PlanStep } from "../docker/plan.ts";
+import type { Plan, PlanStep } from "../docker/plan.ts";
 import type { Path } from "../docker/source.ts";
 import { maskOf, parseInterface, parsePrefix } from "../wire/address.ts";
 import type { Host, World } from "../world/world.ts";
@@ -17,6 +17,8 @@ const DEFAULT_NAMESPACE = "host";
 /** dockerd in one namespace of a scenario, with what its compose file or commands ask of it. */
 export class ScenarioDocker {
   readonly daemon: Daemon;
+  /** What is done before the scenario begins. */
+  readonly plan: Plan;
 
   /** @throws {InputError}; nothing is done to the world then. */
   constructor(
@@ -34,8 +36,9 @@ export class ScenarioDocker {
       host: hostFacts(world, host),
     });
     this.daemon.start();
-    for (const { text, place } of material.commands) this.daemon.execute(parseDockerLine(text, place).command);
-    this.perform(this.daemon.takeSteps());
+    for (const command of material.docker.commands) this.daemon.execute(command);
+    this.plan = { namespace: name, steps: this.daemon.takeSteps(), notices: material.docker.notices };
+    this.perform(this.plan.steps);
   }
 
   private engine(spec: DockerSpec): Engine {
@@ -69,7 +72,7 @@ export class ScenarioDocker {
   }
 
   /** What a command of a later step will do; its containers' namespaces are there from the start. */
-  plan(text: string, path: Path): () => void {
+  command(text: string, path: Path): () => void {
     const { command } = parseDockerLine(text, this.material.source.placeInside(path, 1, 1));
     this.daemon.execute(command);
     const steps = this.daemon.takeSteps();

@@ -142,6 +142,12 @@ const docker = keys("a Docker host", {
   in: namespace.describe("the namespace that dockerd runs in; without it, host").optional(),
   daemon: daemon.optional(),
   run: list(text("a command such as docker run -d --name web nginx"), "a list of docker commands").optional(),
+  compose: z
+    .union([z.string().min(1), z.looseObject({ services: z.unknown() })], {
+      error: "the path of a compose file, or a compose file itself",
+    })
+    .describe("the path of a compose file, from the scenario's folder, or a compose file itself; after run")
+    .optional(),
 });
 
 const link = keys("a link", {

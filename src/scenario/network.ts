@@ -1,4 +1,4 @@
-import type { Word } from "../docker/command.ts";
+import type { Project } from "../docker/command.ts";
 import type { Path, Source } from "../docker/source.ts";
 import { neighbourOf } from "../kernel/neighbour.ts";
 import { parseSets } from "../kernel/netfilter/ipset-text.ts";
@@ -22,8 +22,8 @@ export interface Material {
   readonly source: Source;
   readonly spec: ScenarioSpec;
   readonly files: ReadonlyMap<string, { readonly path: string; readonly text: string }>;
-  /** The lines of `docker: run:`, those of a scenario that it extends first. */
-  readonly commands: readonly Word[];
+  /** What `docker:` asks for, that of a scenario that this one extends first. */
+  readonly docker: Project;
 }
 
 /** Runs what may refuse its input; the refusal becomes an error about the value at `path`. */

@@ -1,5 +1,9 @@
+import type { Project } from "../docker/command.ts";
+import { parseDockerLine } from "../docker/command-line.ts";
+import { parseCompose } from "../docker/compose.ts";
+import type { Variables } from "../docker/interpolation.ts";
 import { type Path, Source } from "../docker/source.ts";
-import { type NamespaceSpec, SCENARIO } from "./format.ts";
+import { type DockerSpec, type NamespaceSpec, SCENARIO } from "./format.ts";
 import { buildNetwork, type Material } from "./network.ts";
 
 export type ReadFile = (path: string) => string;
@@ -29,10 +33,49 @@ function readAlone(text: string, file: string, readFile: ReadFile | undefined): 
   for (const [name, { rules_file }] of Object.entries(spec.namespaces))
     read(rules_file, ["namespaces", name, "rules_file"]);
   for (const [i, { rules_file }] of (spec.steps ?? []).entries()) read(rules_file, ["steps", i, "rules_file"]);
-  const run = spec.docker?.run ?? [];
-  const commands = run.map((line, i) => ({ text: line, place: source.placeInside(["docker", "run", i], 1, 1) }));
-  return { source, spec, files, commands };
+  return { source, spec, files, docker: readDocker(source, spec.docker, readFile) };
 }
+
+/** What the lines of `docker: run:` ask for, and then its compose file. */
+function readDocker(source: Source, spec: DockerSpec | undefined, readFile: ReadFile | undefined): Project {
+  const lines = (spec?.run ?? []).map((line, i) =>
+    parseDockerLine(line, source.placeInside(["docker", "run", i], 1, 1)),
+  );
+  const compose = spec?.compose === undefined ? null : readCompose(source, spec.compose, readFile);
+  return {
+    commands: [...lines.map(({ command }) => command), ...(compose?.commands ?? [])],
+    notices: [...lines.flatMap(({ notices }) => notices), ...(compose?.notices ?? [])],
+  };
+}
+
+/** A compose file by its path, with the `.env` beside it, or one that stands in the scenario itself. */
+function readCompose(source: Source, compose: NonNullable<DockerSpec["compose"]>, readFile: ReadFile | undefined) {
+  const path: Path = ["docker", "compose"];
+  if (typeof compose !== "string") {
+    const project = source.file.replace(/^.*\//, "").replace(/\.ya?ml$/, "");
+    return parseCompose(new Source(source.text, source.file, path), { project });
+  }
+  const file = readNamed(source, compose, path, readFile);
+  const folder = file.path.slice(0, file.path.lastIndexOf("/") + 1);
+  const project = folder.replace(/\/$/, "").replace(/^.*\//, "").replace(/^\.*$/, "") || "compose";
+  return parseCompose(new Source(file.text, file.path), {
+    project,
+    variables: readVariables(`${folder}.env`, readFile),
+  });
+}
+
+function readVariables(path: string, readFile: ReadFile | undefined): Variables {
+  let text: string;
+  try {
+    text = readFile?.(path) ?? "";
+  } catch {
+    return {};
+  }
+  const lines = text.split(/\r?\n/).map((line) => /^\s*(?:export\s+)?(\w+)\s*=\s*(.*?)\s*$/.exec(line));
+  return Object.fromEntries(lines.flatMap((match) => (match === null ? [] : [[match[1]!, unquoted(match[2]!)]])));
+}
+
+const unquoted = (text: string): string => /^(["'])(.*)\1$/.exec(text)?.[2] ?? text;
 
 /** A file by the path that a scenario gives, from the scenario's folder. */
 function readNamed(source: Source, name: string, at: Path, readFile: ReadFile | undefined) {
@@ -68,5 +111,9 @@ function extend(own: Material, base: Material): Material {
   const links = [...(own.spec.links ?? []), ...(base.spec.links ?? [])];
   const spec = { ...own.spec, namespaces, links };
   if (base.spec.docker !== undefined) spec.docker = { ...base.spec.docker, ...own.spec.docker };
-  return { source: own.source, spec, files, commands: [...base.commands, ...own.commands] };
+  const docker = {
+    commands: [...base.docker.commands, ...own.docker.commands],
+    notices: [...base.docker.notices, ...own.docker.notices],
+  };
+  return { source: own.source, spec, files, docker };
 }

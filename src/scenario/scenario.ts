@@ -1,4 +1,5 @@
 import type { DockerHost } from "../docker/model.ts";
+import type { Plan as DockerPlan } from "../docker/plan.ts";
 import type { RunEnd } from "../sim/scheduler.ts";
 import { Capture } from "../trace/capture.ts";
 import type { Recorder } from "../trace/recorder.ts";
@@ -27,6 +28,8 @@ export interface Scenario {
   readonly seed: number;
   /** Virtual nanoseconds at which a run ends; null for "when nothing is under way". */
   readonly until: number | null;
+  /** What Docker does before it begins; null for a scenario without Docker. */
+  readonly dockerPlan: DockerPlan | null;
   readonly material: Material;
 }
 
@@ -56,7 +59,7 @@ export function parseScenario(text: string, file: string, readFile?: ReadFile): 
   checkExpectations(material, world, plan.programs);
   const until = spec.until === undefined ? null : parseDuration(spec.until);
   const { title, story = "", lesson = null } = spec;
-  return { file, title, story, lesson, seed, until, material };
+  return { file, title, story, lesson, seed, until, dockerPlan: docker?.plan ?? null, material };
 }
 
 /** What may happen in one instant before it counts as a storm; all of it is recorded, so memory sets the bound. */

@@ -183,7 +183,7 @@ export class Plan {
 
   private dockerCommand(command: string, path: Path): Action["perform"] {
     if (this.docker === null) throw this.material.source.error([...path, "run"], "a scenario with docker");
-    const perform = this.docker.plan(command, [...path, "run"]);
+    const perform = this.docker.command(command, [...path, "run"]);
     return (done) => {
       perform();
       done();
