@@ -3,7 +3,6 @@ import { STEP } from "../trace/step.ts";
 import { fold, pseudoSum } from "../wire/checksum.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
-import * as udp from "../wire/udp.ts";
 import type { Route } from "./fib.ts";
 import { selectAddress } from "./in-device.ts";
 import { echoOptions, midnight } from "./ip-options.ts";
@@ -123,13 +122,14 @@ export function sendError(net: Namespace, packet: Packet, type: number, code: nu
   });
 }
 
-/** The quote at `at` is of a UDP datagram whose checksum nobody has computed yet. */
+/** The quote at `at` is of a datagram whose transport checksum nobody has computed yet. */
 function showPartialChecksum({ view, end }: Packet, at: number): void {
   const transport = at + ipv4.headerLength(view, at);
-  if (end - transport < udp.UDP_HEADER) return;
-  const length = udp.length(view, transport);
-  const sum = pseudoSum(ipv4.source(view, at), ipv4.destination(view, at), ipv4.PROTOCOL_UDP, length);
-  view.setUint16(transport + 6, fold(sum));
+  const protocol = ipv4.protocol(view, at);
+  const place = transport + (protocol === ipv4.PROTOCOL_UDP ? 6 : 16);
+  if (place + 2 > end) return;
+  const length = ipv4.totalLength(view, at) - ipv4.headerLength(view, at);
+  view.setUint16(place, fold(pseudoSum(ipv4.source(view, at), ipv4.destination(view, at), protocol, length)));
 }
 
 /** The address that the error comes from; 0 leaves it to routing. */

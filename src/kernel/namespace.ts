@@ -367,7 +367,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     packet.ignoreDf = datagram.ignoreDf === true;
     const mtu = this.paths.outputMtu(packet, outDevice(this, route));
     if (length > mtu) packet.fragments = cut(header, datagram.length, mtu);
-    packet.partialChecksum = datagram.protocol === ipv4.PROTOCOL_UDP && route.type === "local";
+    packet.partialChecksum =
+      datagram.partialChecksum === true || (datagram.protocol === ipv4.PROTOCOL_UDP && route.type === "local");
     if (datagram.relatesTo) attach(packet, datagram.relatesTo);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
     ipv4.write(view, NETWORK, {

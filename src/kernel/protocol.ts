@@ -91,6 +91,8 @@ export interface Datagram extends Destination {
   readonly withoutId?: boolean;
   /** The header's identification, where the socket counts its own. */
   readonly identification?: number;
+  /** The device computes the transport checksum (`CHECKSUM_PARTIAL`): until then the packet has the pseudo header's sum. */
+  readonly partialChecksum?: boolean;
   /** IPv4 options, where it answers a packet that had some. */
   readonly options?: EchoedOptions;
   /** Bytes behind the IPv4 header. */

@@ -16,6 +16,9 @@ const BASE_SYSCTLS: Readonly<Record<string, number>> = {
   "net.ipv4.conf.default.accept_redirects": 1,
   "net.ipv4.icmp_ratelimit": 0,
   "net.ipv4.icmp_ratemask": 0,
+  "net.ipv4.tcp_timestamps": 0,
+  "net.ipv4.tcp_sack": 0,
+  "net.ipv4.tcp_window_scaling": 0,
   "net.netfilter.nf_conntrack_acct": 1,
 };
 

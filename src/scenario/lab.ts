@@ -1,15 +1,15 @@
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
-import type { UdpSocket } from "../socket/udp.ts";
 import { Capture } from "../trace/capture.ts";
 import { DROP_REASONS } from "../trace/reason.ts";
 import { type Recorder, ROW } from "../trace/recorder.ts";
 import { STEP } from "../trace/step.ts";
-import { formatIpv4, parseIpv4 } from "../wire/address.ts";
+import { parseIpv4 } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 import type { LabCase, LabConnectionEvent, LabFrame, LabResult, LabStep, LabStepResult, LabTrace } from "./lab-case.ts";
 import { LabFault, located } from "./lab-fault.ts";
 import { bridgeEntries, connectionEvent, connections, counters, neighbours, traceRecord } from "./lab-observation.ts";
-import { formatHex, frameBytes, packetBytes, payload } from "./lab-packet.ts";
+import { formatHex, frameBytes, packetBytes } from "./lab-packet.ts";
+import { LabSockets } from "./lab-sockets.ts";
 import { buildLab, splitEnd } from "./lab-world.ts";
 
 const CLASSES: Readonly<Record<string, string>> = {
@@ -24,6 +24,9 @@ const REQUIRED: Readonly<Record<string, readonly (keyof LabStep)[]>> = {
   frame: ["at", "frame"],
   raw: ["ns", "pkt"],
   udp: ["ns"],
+  tcp: ["ns"],
+  listen: ["ns"],
+  accept: ["id"],
   connect: ["id", "to"],
   send: ["id"],
   recv: ["id"],
@@ -50,13 +53,14 @@ export class Lab {
   private readonly recorder: Recorder;
   private readonly capture = new Capture(true);
   private readonly families: ReadonlySet<string>;
-  private readonly sockets = new Map<string, UdpSocket>();
+  private readonly sockets: LabSockets;
   private events: LabConnectionEvent[] = [];
   private seen = 0;
   private framesSeen = 0;
 
   constructor(private readonly lab: LabCase) {
     this.world = buildLab(lab);
+    this.sockets = new LabSockets(this.world);
     this.recorder = this.world.fabric.record();
     this.world.fabric.capture = this.capture;
     this.families = new Set(lab.trace ?? ["ip"]);
@@ -96,38 +100,19 @@ export class Lab {
         return error(net.sendRaw(packetBytes(step.pkt!), parseIpv4(to), Number(step.opts?.["mark"] ?? 0)));
       }
       case "udp":
-        return this.openUdp(step);
+        return this.sockets.udp(step);
       case "tcp":
+        return this.sockets.tcp(step);
       case "listen":
-      case "accept":
-        throw new LabFault(
-          ["steps", i, "op"],
-          "a step without TCP sockets, which come with the translator (raw sends TCP segments)",
-        );
+        return this.sockets.listen(step);
       case "connect":
-        return this.withSocket(step, (socket) => {
-          const failed = socket.connect(...endpoint(step.to));
-          return { err: failed ?? 0 };
-        });
+      case "accept":
       case "send":
-        return this.withSocket(step, (socket) => {
-          const data = payload(step);
-          const to = step.to === undefined ? null : { address: endpoint(step.to)[0], port: endpoint(step.to)[1] };
-          const failed = socket.send(data, to);
-          return failed === null ? { n: data.length } : { err: failed };
-        });
       case "recv":
-        return this.withSocket(step, (socket) => this.receive(socket));
       case "errq":
-        return this.withSocket(step, (socket) => this.errorQueue(socket));
       case "shutdown":
-        return this.withSocket(step, () => ({}));
       case "close":
-        return this.withSocket(step, (socket) => {
-          socket.close();
-          this.sockets.delete(step.id!);
-          return {};
-        });
+        return this.sockets.use(step);
       case "sleep":
         world.run(this.now + (step.ms ?? 0) * 1e6);
         return {};
@@ -167,60 +152,6 @@ export class Lab {
       this.world.settle();
     }
     return {};
-  }
-
-  private openUdp(step: LabStep): Record<string, unknown> {
-    const host = this.world.host(step.ns!);
-    const opts = step.opts ?? {};
-    const device =
-      opts["bindtodevice"] === undefined ? undefined : this.world.device(step.ns!, String(opts["bindtodevice"])).index;
-    const socket = host.udp.open({
-      reuse: true,
-      reportErrors: true,
-      ...(opts["ttl"] === undefined ? {} : { ttl: Number(opts["ttl"]) }),
-      ...(opts["mark"] === undefined ? {} : { mark: Number(opts["mark"]) }),
-      ...(opts["pmtudisc"] === undefined ? {} : { discovery: Number(opts["pmtudisc"]) as 0 | 1 | 2 | 3 }),
-      ...(device === undefined ? {} : { device }),
-      broadcast: Boolean(opts["broadcast"]),
-    });
-    if (step.bind !== undefined) {
-      const failed = socket.bind(parseIpv4(step.bind[0]), step.bind[1]);
-      if (failed !== null) return { err: failed };
-    }
-    if (step.id !== undefined) this.sockets.set(step.id, socket);
-    return {};
-  }
-
-  private withSocket(step: LabStep, use: (socket: UdpSocket) => Record<string, unknown>): Record<string, unknown> {
-    const socket = this.sockets.get(step.id!);
-    return socket === undefined ? { err: `no socket '${step.id}'` } : use(socket);
-  }
-
-  private receive(socket: UdpSocket): Record<string, unknown> {
-    const got: unknown[] = [];
-    if (socket.pending !== null) {
-      const err = socket.pending;
-      socket.pending = null;
-      return { got, err };
-    }
-    // The kernel harness reads until nothing is left or a datagram is empty.
-    const empty = socket.received.findIndex(({ data }) => data.length === 0);
-    for (const { from, data } of socket.received.splice(0, empty < 0 ? socket.received.length : empty + 1))
-      got.push({ from: [formatIpv4(from.address), from.port], len: data.length, hex: formatHex(data.subarray(0, 64)) });
-    return { got };
-  }
-
-  private errorQueue(socket: UdpSocket): Record<string, unknown> {
-    socket.pending = null;
-    return {
-      errq: socket.errors.splice(0).map(({ errno, error: { type, code, information, from }, to }) => ({
-        errno,
-        icmp: [type, code],
-        info: information,
-        offender: formatIpv4(from),
-        to: [formatIpv4(to.address), to.port],
-      })),
-    };
   }
 
   /** A kernel takes whole seconds, of which the one under way has begun already. */
@@ -279,8 +210,3 @@ export class Lab {
 }
 
 const error = (errno: string | null): Record<string, unknown> => (errno === null ? {} : { err: errno });
-
-function endpoint(to: LabStep["to"]): [number, number] {
-  if (!Array.isArray(to)) throw new RangeError("expected [address, port]");
-  return [parseIpv4(to[0]), to[1]];
-}

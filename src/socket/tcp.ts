@@ -32,6 +32,7 @@ class SegmentDatagram implements Datagram {
   ttl = 0;
   readonly dontFragment = true;
   identification = 0;
+  partialChecksum = true;
   length = 0;
   parent = 0;
   socket: object | null = null;
@@ -196,6 +197,7 @@ export class TcpSockets implements Transport {
     datagram.mark = options.mark ?? 0;
     datagram.device = options.device ?? 0;
     datagram.ttl = options.ttl ?? 0;
+    datagram.partialChecksum = connection.state !== "TIME_WAIT";
     datagram.identification = anonymous ? 0 : socket.identification;
     if (!anonymous) socket.identification = (socket.identification + 1) & 0xffff;
     datagram.length = segment.headerLength + segment.length;

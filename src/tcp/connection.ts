@@ -378,7 +378,7 @@ export class Connection {
   awaitFin(): void {
     this.waitsFor = "nothing";
     this.writeTimer.cancel();
-    this.window.freeze(this.rcvNxt);
+    this.window.freeze();
     this.idleTimer.armIn(this.options.finTimeout ?? 60e9);
   }
 

@@ -453,7 +453,10 @@ function queueInOrder(c: Connection, s: Segment): Fate {
     c.window.hold(Math.min(fresh, s.length));
     dataReceived(c, s);
   }
-  if (s.is(tcp.FIN)) finReceived(c);
+  if (s.is(tcp.FIN)) {
+    if (s.length === 0) c.window.hold(0);
+    finReceived(c);
+  }
   if (queue.hasEarly) {
     queue.catchUp();
     c.rcvNxt = queue.next;

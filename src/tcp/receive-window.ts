@@ -1,6 +1,9 @@
 import { MAX_WINDOW_SCALE } from "./options.ts";
 
-/** What a segment costs beside its data, bytes: `skb->truesize` of a segment whose data lies in a page fragment. */
+/**
+ * What a queue costs beside its data, bytes, as measured: `skb->truesize` of a segment whose data lies in a page fragment.
+ * Those that follow it are merged into it (`tcp_try_coalesce()`).
+ */
 const OVERHEAD = 832;
 const DEFAULT_SEGMENT = 536;
 const MIN_SEGMENT = 88;
@@ -23,8 +26,7 @@ export class ReceiveWindow {
   /** The window last advertised, and RCV.NXT at that time. */
   window = 0;
   advertisedAt = 0;
-  /** What a connection without a reader advertises; -1 before that. */
-  private frozen = -1;
+  private frozen = false;
   /** The shift that this side announced. */
   scale = 0;
   /** The most that may be advertised: `window_clamp`. */
@@ -92,6 +94,9 @@ export class ReceiveWindow {
     const full = this.fullSpace;
     const { advertisedMss } = this;
     if (this.clamp >= full) this.clamp = full;
+    // One segment is kept in reserve.
+    if (this.clamp > 2 * advertisedMss && this.clamp + advertisedMss > full)
+      this.clamp = Math.max(2 * advertisedMss, full - advertisedMss);
     this.threshold = Math.min(this.threshold, this.clamp);
     this.spaceRead = Math.min(this.threshold, this.window, 10 * advertisedMss);
     this.spaceSequence = copied;
@@ -105,7 +110,6 @@ export class ReceiveWindow {
 
   /** What of the window is left: `tcp_receive_window()`. */
   left(next: number): number {
-    if (this.frozen >= 0) return this.frozen;
     return Math.max((this.advertisedAt + this.window - next) | 0, 0);
   }
 
@@ -134,7 +138,7 @@ export class ReceiveWindow {
 
   /** `tcp_select_window()`: what goes into the header of a segment that acknowledges `next`, scaled. */
   advertise(next: number): number {
-    if (this.frozen >= 0) return Math.min(this.frozen >> this.scale, MAX_UNSCALED);
+    if (this.frozen) return Math.min(this.left(next) >> this.scale, MAX_UNSCALED);
     const current = this.left(next);
     let chosen = this.choose();
     if (chosen < current) chosen = ((current + (1 << this.scale) - 1) >> this.scale) << this.scale;
@@ -143,14 +147,14 @@ export class ReceiveWindow {
     return Math.min(chosen, MAX_UNSCALED * 2 ** this.scale) >> this.scale;
   }
 
-  /** Nothing is read any more: the window stays what it was. */
-  freeze(next: number): void {
-    if (this.frozen < 0) this.frozen = this.left(next);
+  /** Nothing is read any more: the right edge stays where it is. */
+  freeze(): void {
+    this.frozen = true;
   }
 
   /** A segment with `length` bytes of data is held. */
   hold(length: number): void {
-    this.memory += length + OVERHEAD;
+    this.memory += length + (this.memory === 0 ? OVERHEAD : 0);
   }
 
   /** Of `held` bytes the program read `count`. */
@@ -192,7 +196,8 @@ export class ReceiveWindow {
     const ratio = Math.max(1, Math.min(255, Math.floor((length * 256) / (length + OVERHEAD))));
     if (ratio === this.ratio) return;
     this.ratio = ratio;
-    this.clamp = Math.min(this.fullSpace, MAX_UNSCALED * 2 ** this.scale);
+    this.clamp = this.fullSpace;
+    this.threshold = Math.max(Math.min(this.window, this.clamp), this.threshold);
     this.spaceRead = Math.min(this.spaceRead, this.clamp);
   }
 
@@ -247,7 +252,7 @@ export class ReceiveWindow {
       const buffer = Math.min(Math.ceil((wanted * 256) / this.ratio), this.bufferMax);
       if (buffer > this.buffer) {
         this.buffer = buffer;
-        this.clamp = Math.min(this.fullSpace, MAX_UNSCALED * 2 ** this.scale);
+        this.clamp = this.fullSpace;
       }
       this.spaceRead = read;
     }

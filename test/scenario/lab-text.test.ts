@@ -55,11 +55,6 @@ describe("a lab case", () => {
       'case.json:1:44: found "explode", expected a step (frame, raw, udp,',
     ],
     [
-      "a TCP socket",
-      `{${A}, "steps": [{"op": "listen", "ns": "a", "id": "x"}]}`,
-      'case.json:1:44: found "listen", expected a step without TCP sockets, which come with the translator',
-    ],
-    [
       "a step that says too little",
       `{${A}, "steps": [{"op": "rules", "ns": "a"}]}`,
       "case.json:1:37: found a map, expected a step rules with text at steps.0",
