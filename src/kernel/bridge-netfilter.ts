@@ -11,6 +11,7 @@ import { routeInput } from "./route.ts";
 
 /** Bytes of an ARP header before its addresses (`struct arphdr`). */
 const ARP_FIXED = 8;
+const IPV6_HEADER = 40;
 
 /** `br_netfilter`: shows bridged IPv4 frames to the IP hooks while `bridge-nf-call-iptables` is on. */
 export class BridgeNetfilter implements BridgeFilter {
@@ -34,7 +35,10 @@ export class BridgeNetfilter implements BridgeFilter {
 
   /** `br_nf_pre_routing()` and its finish: a DNAT may turn the frame elsewhere. */
   prerouting(packet: Packet, port: BridgePort): boolean {
-    if (!this.on || ethernet.etherType(packet.view, FRAME) !== ethernet.ETHERTYPE_IPV4) return true;
+    if (packet.vlan !== 0) return true;
+    const etherType = ethernet.etherType(packet.view, FRAME);
+    if (etherType === ethernet.ETHERTYPE_IPV6) return this.validIpv6(packet, port);
+    if (!this.on || etherType !== ethernet.ETHERTYPE_IPV4) return true;
     const device = this.net.inDevices.get(port.bridge.index);
     if (device === undefined) return true;
     const { type } = packet;
@@ -56,10 +60,27 @@ export class BridgeNetfilter implements BridgeFilter {
     return true;
   }
 
-  /** `br_nf_local_in()`. */
-  input(packet: Packet): void {
+  /** `br_validate_ipv6()`: what calls itself IPv6 must be; rules for it there are none. False takes ownership. */
+  private validIpv6(packet: Packet, port: BridgePort): boolean {
+    if (this.net.sysctls.get("net.bridge.bridge-nf-call-ip6tables") === 0) return true;
+    const { view, end } = packet;
+    const payload = end - NETWORK < IPV6_HEADER ? -1 : view.getUint16(NETWORK + 4);
+    if (payload < 0 || view.getUint8(NETWORK) >> 4 !== 6 || NETWORK + IPV6_HEADER + payload > end) {
+      this.net.fabric.drop(packet, port.device.place, "IP_INHDR");
+      return false;
+    }
+    packet.end = NETWORK + IPV6_HEADER + payload;
+    return true;
+  }
+
+  /** `br_nf_local_in()`: the flow of a frame for many is confirmed before it goes up, for its copies went out already. */
+  input(packet: Packet): boolean {
     const route = packet.route as Route | null;
     if (route !== null && route.table === 0 && route.type === "unicast") packet.route = null;
+    if (packet.connection === null || packet.type === "host") return true;
+    if (this.net.tracker.insert(packet) === "ACCEPT") return true;
+    this.net.drop(packet, "NETFILTER_DROP");
+    return false;
   }
 
   /** The destination changed inside the bridge: back into it at layer 2, or up to be routed. */
@@ -117,7 +138,7 @@ export class BridgeNetfilter implements BridgeFilter {
   forward(packet: Packet, to: BridgePort): boolean {
     // br_nf_forward_arp(), which is always on here.
     const type = ethernet.etherType(packet.view, FRAME);
-    if (type === ethernet.ETHERTYPE_ARP && packet.end < NETWORK + ARP_FIXED) {
+    if (type === ethernet.ETHERTYPE_ARP && packet.vlan === 0 && packet.end < NETWORK + ARP_FIXED) {
       this.net.fabric.drop(packet, to.bridge.place, "NETFILTER_DROP");
       return false;
     }
@@ -159,7 +180,11 @@ export class BridgeNetfilter implements BridgeFilter {
       return false;
     }
     const mtu = fragmentMax === 0 ? bridge.mtu : Math.min(bridge.mtu, fragmentMax);
-    fragment(packet, this.net, mtu, (piece) => bridge.push(piece, to));
+    fragment(packet, this.net, mtu, (piece) => {
+      // skb_cow_head(): it goes on in a copy of what the taps share.
+      piece.shown = null;
+      bridge.push(piece, to);
+    });
     return false;
   }
 }

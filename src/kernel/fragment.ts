@@ -29,8 +29,7 @@ export function fragment(packet: Packet, net: Namespace, mtu: number, send: (pie
   const start = word & ipv4.OFFSET_MASK;
   const ready = readyPieces(packet, header, mtu);
   const pieces = ready ?? cut(header, packet.end - NETWORK - header, mtu);
-  // IPSKB_FRAG_PMTU: what came with "don't fragment" and is cut anew.
-  const keep = ready === null && packet.fragmentMax !== 0 ? word & ipv4.DONT_FRAGMENT : 0;
+  const keep = ready === null && packet.fragmentDf ? ipv4.DONT_FRAGMENT : 0;
   net.fabric.trace?.step(STEP.fragment, packet.id, net.place, pieces.length, mtu);
   let offset = 0;
   for (let i = 0; i < pieces.length; i++) {
@@ -46,6 +45,8 @@ export function fragment(packet: Packet, net: Namespace, mtu: number, send: (pie
     piece.connection = packet.connection;
     piece.connectionState = packet.connectionState;
     piece.arrival = packet.arrival;
+    // The first piece is the datagram itself.
+    if (ready !== null && i === 0) piece.checksumValid = packet.checksumValid;
     if (i > 0 && packet.options !== null) blankOptions(piece);
     const more = i < pieces.length - 1 || (word & ipv4.MORE_FRAGMENTS) !== 0 ? ipv4.MORE_FRAGMENTS : 0;
     piece.view.setUint16(NETWORK + 2, header + length);

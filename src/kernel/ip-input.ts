@@ -1,7 +1,9 @@
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
+import * as tcp from "../wire/tcp.ts";
 import type { Route } from "./fib.ts";
+import { pull } from "./fragment.ts";
 import type { InDevice } from "./in-device.ts";
 import { forward } from "./ip-forward.ts";
 import { receiveOptions } from "./ip-options.ts";
@@ -30,6 +32,7 @@ export function ipReceive(packet: Packet, device: InDevice): void {
   // ip_rcv_core() starts with an empty control block: what a bridge gathered is no longer held to its fragments' size.
   if (packet.fragmentMax !== 0) {
     packet.fragmentMax = 0;
+    packet.fragmentDf = false;
     packet.fragments = null;
   }
   const { netfilter } = device.net;
@@ -44,6 +47,7 @@ function finish(packet: Packet, device: InDevice): void {
   const { net } = device;
   // What comes over lo has its route already.
   if (packet.route === null) {
+    demuxEarly(packet);
     const reason = routeInput(packet, device);
     if (reason !== null) {
       net.fabric.drop(packet, device.device.place, reason);
@@ -63,6 +67,14 @@ function finish(packet: Packet, device: InDevice): void {
   } else if (route.type === "local" || route.type === "broadcast" || route.type === "multicast")
     localDeliver(packet, device);
   else refuse(packet, device, route);
+}
+
+/** `tcp_v4_early_demux()`: no socket is found so early here, but the header it looks at is in one piece now. Borrows. */
+function demuxEarly(packet: Packet): void {
+  if (packet.fragments === null || packet.type !== "host" || ipv4.isFragment(packet.view, NETWORK)) return;
+  if (ipv4.protocol(packet.view, NETWORK) !== ipv4.PROTOCOL_TCP) return;
+  const end = NETWORK + ipv4.headerLength(packet.view, NETWORK) + tcp.TCP_HEADER;
+  if (end <= packet.end) pull(packet, end);
 }
 
 /** `ip_error()`: routing refuses; the sender may hear why. Takes ownership. */

@@ -46,9 +46,17 @@ export interface EchoedOptions {
   readonly time: number;
   /** The first hop of a reversed source route, 0 for none. */
   readonly firstHop: number;
+  /** What they ask of whoever answers the answer. */
+  readonly compiled: Options;
 }
 
-const NO_OPTIONS: EchoedOptions = { bytes: new Uint8Array(0), addresses: [], time: -1, firstHop: 0 };
+const NO_OPTIONS: EchoedOptions = {
+  bytes: new Uint8Array(0),
+  addresses: [],
+  time: -1,
+  firstHop: 0,
+  compiled: new Options(),
+};
 
 /** `inet_current_timestamp()`: milliseconds since midnight UT. */
 export const midnight = (net: Namespace): number => Math.floor(net.fabric.scheduler.now / 1e6) % 86_400_000;
@@ -277,6 +285,7 @@ export function echoOptions(packet: Packet, net: Namespace): EchoedOptions | nul
   if (options === null) return NO_OPTIONS;
   const bytes: number[] = [];
   const addresses: number[] = [];
+  const compiled = new Options();
   let time = -1;
   const copy = (at: number): number => {
     const start = bytes.length;
@@ -286,15 +295,18 @@ export function echoOptions(packet: Packet, net: Namespace): EchoedOptions | nul
   };
   if (options.recordRoute !== 0) {
     const start = copy(options.recordRoute);
+    compiled.recordRoute = ipv4.IPV4_HEADER + start;
     const pointer = bytes[start + 2]!;
     if (options.recordNeedsAddress && pointer <= bytes[start + 1]!) {
       if (pointer + 3 > bytes[start + 1]!) return null;
       bytes[start + 2] = pointer + 4;
       addresses.push(start + pointer - 1);
+      compiled.recordNeedsAddress = true;
     }
   }
   if (options.timestamp !== 0) {
     const start = copy(options.timestamp);
+    compiled.timestamp = ipv4.IPV4_HEADER + start;
     const length = bytes[start + 1]!;
     let pointer = bytes[start + 2]!;
     if (pointer <= length) {
@@ -302,6 +314,7 @@ export function echoOptions(packet: Packet, net: Namespace): EchoedOptions | nul
       if (timestampNeedsAddress) {
         if (pointer + 3 > length) return null;
         addresses.push(start + pointer - 1);
+        compiled.timestampNeedsAddress = true;
         pointer += 4;
       }
       if (timestampNeedsTime) {
@@ -309,14 +322,17 @@ export function echoOptions(packet: Packet, net: Namespace): EchoedOptions | nul
         const room = (bytes[start + 3]! & 15) === PRESPECIFIED ? prespecifiedRoom(bytes, start, pointer, net) : 4;
         pointer += room;
         if (room > 0) time = start + pointer - 5;
+        compiled.timestampNeedsTime = room > 0;
       }
       bytes[start + 2] = pointer;
     }
   }
+  const routed = bytes.length;
   const firstHop = options.sourceRoute === 0 ? 0 : reverseRoute(packet, options.sourceRoute, bytes);
+  if (firstHop !== 0) compiled.sourceRoute = ipv4.IPV4_HEADER + routed;
   if (options.cipso !== 0) copy(options.cipso);
   while ((bytes.length & 3) !== 0) bytes.push(END);
-  return { bytes: Uint8Array.from(bytes), addresses, time, firstHop };
+  return { bytes: Uint8Array.from(bytes), addresses, time, firstHop, compiled };
 }
 
 /** Bytes that a timestamp takes whose address the sender named: none when the next one is not ours. */
@@ -346,7 +362,9 @@ function reverseRoute({ view }: Packet, sourceRoute: number, into: number[]): nu
 }
 
 /** `ip_options_build()`: writes the options behind the fixed header of a packet that leaves with `source`. Borrows. */
-export function fillOptions(packet: Packet, net: Namespace, { bytes, addresses, time }: EchoedOptions, source: number) {
+export function fillOptions(packet: Packet, net: Namespace, options: EchoedOptions, source: number) {
+  const { bytes, addresses, time } = options;
+  packet.options = options.compiled;
   const at = NETWORK + ipv4.IPV4_HEADER;
   packet.bytes.set(bytes, at);
   for (const slot of addresses) packet.view.setInt32(at + slot, source);

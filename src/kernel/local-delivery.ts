@@ -28,6 +28,7 @@ export function localDeliver(packet: Packet, device: InDevice): void {
     return;
   }
   if (transport !== null) transport.receive(packet, at);
+  else if (protocol === ipv4.PROTOCOL_RAW && net.rawSockets > 0) net.deliver(packet, "a raw socket");
   else if (protocol === ipv4.PROTOCOL_TCP) sendReset(net, packet, at);
   else if (protocol === udpLite.PROTOCOL_UDP_LITE) refuseUdpLite(net, packet, at);
   else if (protocol === IGMP) net.fabric.consume(packet, net.place, "IGMP");

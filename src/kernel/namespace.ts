@@ -35,6 +35,7 @@ import type {
   IcmpError,
   NetworkStack,
   OutputPath,
+  Sender,
   TcpSettings,
   Transport,
 } from "./protocol.ts";
@@ -83,6 +84,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   readonly reassembly: Reassembly;
   readonly icmpLimits: IcmpLimits;
   icmpBusy = false;
+  /** Programs that write IPv4 headers of their own, each with a socket of protocol 255. */
+  rawSockets = 0;
   /** What the sender of a packet that a hook keeps is told (`NF_DROP_ERR()`); null when it was only taken aside. */
   dropError: Errno | null = "EPERM";
   readonly redirectPeers = new Map<number, RedirectPeer>();
@@ -295,6 +298,11 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   /** `__netif_receive_skb_core()`: hands a frame to its protocol. Takes ownership. */
   ingress(packet: Packet, device: InDevice): void {
+    if (packet.vlan !== 0) {
+      // No VLAN device takes it: it is for nobody here, but for the priority tag of VLAN 0.
+      if ((packet.vlan & 0xfff) !== 0) packet.type = "otherhost";
+      packet.vlan = 0;
+    }
     const type = packet.end < NETWORK ? 0 : ethernet.etherType(packet.view, FRAME);
     if (type === ethernet.ETHERTYPE_IPV4) ipReceive(packet, device);
     else if (type === ethernet.ETHERTYPE_ARP) arpReceive(packet, device);
@@ -416,7 +424,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     view.setUint16(NETWORK + 2, bytes.length);
     if (ipv4.identification(view, NETWORK) === 0) view.setUint16(NETWORK + 4, this.nextIdentification());
     if (ipv4.headerLength(view, NETWORK) >= ipv4.IPV4_HEADER) ipv4.setChecksum(view, NETWORK);
-    return this.launch(packet);
+    this.rawSockets++;
+    const error = this.launch(packet);
+    this.rawSockets--;
+    return error;
   }
 
   /** `ip_local_out()` of a packet that is complete and routed. Takes ownership. */
@@ -449,12 +460,13 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   rerouteOutput(packet: Packet): boolean {
     const { view } = packet;
     const source = ipv4.source(view, NETWORK);
+    const type = this.addressType(source, null);
     const found = routeOutput(this, {
       destination: ipv4.destination(view, NETWORK),
-      source: this.isLocal(source) ? source : 0,
+      source: type === "LOCAL" || type === "UNICAST" ? source : 0,
       tos: ipv4.tos(view, NETWORK),
       mark: packet.mark,
-      device: 0,
+      device: (packet.socket as Partial<Sender> | null)?.device ?? 0,
     });
     if (found.error !== null) {
       this.dropError = found.error;
@@ -481,6 +493,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     copy.bridgeIn = 0;
     copy.bridgeOut = 0;
     copy.bridgePrerouted = false;
+    copy.shown = null;
     view.setUint16(NETWORK + 6, ipv4.fragmentWord(view, NETWORK) | ipv4.DONT_FRAGMENT);
     if (hook === "prerouting" || hook === "input") view.setUint8(NETWORK + 8, (ipv4.ttl(view, NETWORK) - 1) & 0xff);
     ipv4.setChecksum(view, NETWORK);

@@ -77,6 +77,8 @@ export type OutputPath =
 export interface Sender {
   /** `IP_PMTUDISC_PROBE`: only the first link's MTU counts. */
   readonly ignoresPathMtu: boolean;
+  /** Index of the only device it uses; 0 for any. */
+  readonly device: number;
 }
 
 /** A datagram that a socket or the kernel sends; the IPv4 header is made from it. */

@@ -169,7 +169,15 @@ export class Reassembly {
     }
     fabric.pool.exchange(last, whole);
     fabric.pool.release(whole);
+    // skb_morph(): what is known of the first fragment holds for the datagram.
+    last.mark = first.mark;
+    last.priority = first.priority;
+    last.type = first.type;
+    last.arrival = first.arrival;
+    last.bridgeIn = first.bridgeIn;
+    last.checksumValid = first.checksumValid;
     last.fragmentMax = largest;
+    last.fragmentDf = largestKept === largest;
     last.fragments = fragments;
     last.ignoreDf = queue.user !== "local";
     last.shown = null;

@@ -204,6 +204,7 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
   const { source } = to;
   if (source !== 0 && (isMulticast(source) || source === -1 || isZeronet(source)))
     return { error: "EINVAL", route: null };
+  if (to.device !== 0 && net.deviceByIndex(to.device)?.up !== true) return { error: "ENETUNREACH", route: null };
   const destination = to.destination === 0 ? (source === 0 ? 0x7f000001 : source) : to.destination;
   if (to.device === 0 && source !== 0 && (isMulticast(destination) || destination === -1)) {
     const owner = net.addresses.get(source);
@@ -215,13 +216,13 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
     return viaDevice(net, device, destination, source || selectAddress(net, device, 0, "link"));
   }
   const route = net.fib.lookup(ask(destination, source, to.tos, to.mark, net.loopback.device.index, to.device));
-  if (route === null) {
+  const refusal = ERRORS[route?.type ?? "no route"];
+  if (route === null || refusal !== undefined) {
+    // Told to leave by a device, it takes the destination to be on its link.
     const forced = to.device === 0 ? undefined : net.inDevices.get(to.device);
-    if (forced === undefined) return { error: "ENETUNREACH", route: null };
+    if (forced === undefined) return { error: refusal ?? "ENETUNREACH", route: null };
     return viaDevice(net, forced, destination, source || selectAddress(net, forced, 0, "link"));
   }
-  const refusal = ERRORS[route.type];
-  if (refusal !== undefined) return { error: refusal, route: null };
   if (route.type === "local") return { error: null, route, source: source || route.source || destination, gateway: 0 };
   if (isLoopback(source) && !route.device!.isLoopback && !route.device!.routeLocalnet)
     return { error: "EINVAL", route: null };

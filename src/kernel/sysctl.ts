@@ -84,6 +84,7 @@ const NET_DEFAULTS = {
   "net.netfilter.nf_conntrack_tcp_timeout_max_retrans": 300,
   "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged": 300,
   "net.bridge.bridge-nf-call-iptables": 1,
+  "net.bridge.bridge-nf-call-ip6tables": 1,
 };
 
 export type NetKey = keyof typeof NET_DEFAULTS;

@@ -15,7 +15,7 @@ export interface BridgeFilter {
   forward(packet: Packet, to: BridgePort): boolean;
   postrouting(packet: Packet, to: BridgePort): boolean;
   /** The frame goes up to the host. */
-  input(packet: Packet): void;
+  input(packet: Packet): boolean;
   /** A frame sent by the bridge device itself: false when it was a bridged one waiting for its neighbour. */
   transmit(packet: Packet, bridge: Bridge): boolean;
 }
@@ -238,6 +238,12 @@ export class Bridge extends Device implements DeviceWatcher {
     return this.ports.find((port) => port.device === device) ?? null;
   }
 
+  /** `br_stp_disable_bridge()`: going down flushes what was learned. */
+  override setUp(up: boolean): void {
+    if (!up) this.fdb.remove((entry) => entry.kind === "learned");
+    super.setUp(up);
+  }
+
   /** Losing the carrier flushes what was learned there, `br_stp_disable_port()`. */
   deviceChanged(device: Device): void {
     if (!device.up || !device.carrier)
@@ -317,9 +323,8 @@ export class Bridge extends Device implements DeviceWatcher {
     const trace = this.fabric.trace;
     if (trace !== null) trace.step(STEP.bridge, packet.id, this.place, INGRESS.up, 0);
     port.hook(packet, HOOK.input, 0, port.device.place, 0);
-    this.filter?.input(packet);
     port.hook(packet, HOOK.input, 1, port.device.place, 0);
-    this.receive(packet);
+    if (this.filter === null || this.filter.input(packet)) this.receive(packet);
   }
 
   /** What comes up through a bridge has lost its Ethernet header by then. */

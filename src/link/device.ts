@@ -1,4 +1,4 @@
-import { FRAME, type Packet, type PacketType } from "../packet/packet.ts";
+import { FRAME, type Packet, type PacketType, VLAN_PRESENT } from "../packet/packet.ts";
 import { isLaterFragment, show } from "../packet/shown.ts";
 import { STEP, WORDS } from "../trace/step.ts";
 import type { Mac } from "../wire/address.ts";
@@ -151,6 +151,7 @@ export abstract class Device {
     }
     packet.device = this.index;
     packet.arrival = this.index;
+    if (ethernet.isVlan(ethernet.etherType(packet.view, FRAME)) && !this.untag(packet)) return;
     const counters = this.counters;
     counters.rxPackets++;
     counters.rxBytes += this.countedBytes(packet, "rx");
@@ -162,6 +163,19 @@ export abstract class Device {
       counters.rxDropped++;
       this.fabric.drop(packet, this.place, "UNHANDLED_PROTO");
     } else receiver.receive(packet);
+  }
+
+  /** `skb_vlan_untag()`: the tag leaves the frame and goes along with it. False takes ownership. */
+  private untag(packet: Packet): boolean {
+    if (packet.length < ETHERNET + ethernet.VLAN_TAG + 2) {
+      this.fabric.drop(packet, this.place, "NOT_SPECIFIED");
+      return false;
+    }
+    const type = FRAME + ETHERNET - 2;
+    packet.vlan = packet.view.getUint16(type + 2) | VLAN_PRESENT;
+    packet.bytes.copyWithin(type, type + ethernet.VLAN_TAG, packet.end);
+    packet.end -= ethernet.VLAN_TAG;
+    return true;
   }
 
   /** `eth_type_trans()`: whom the destination address means. */

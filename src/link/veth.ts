@@ -56,6 +56,7 @@ export class Veth extends Device {
     packet.options = null;
     packet.redirect = false;
     packet.fragmentMax = 0;
+    packet.fragmentDf = false;
     packet.fragments = null;
     packet.ignoreDf = false;
     packet.bridgeIn = 0;

@@ -12,6 +12,9 @@ export const NETWORK = 16;
 /** Bytes behind `end` that may be read (never trusted): a header accessor on a truncated frame cannot leave the buffer. */
 export const SLACK = 128;
 
+/** Set in `vlan` beside the tag itself (`skb->vlan_present`). */
+export const VLAN_PRESENT = 0x10000;
+
 /** `skb->pkt_type`: whom the frame's destination MAC address means, seen from the device it arrived on. */
 export type PacketType = "host" | "broadcast" | "multicast" | "otherhost" | "outgoing";
 
@@ -57,6 +60,8 @@ export class Packet {
   arrival = 0;
   /** Index of the device it is at (`skb->dev`). */
   device = 0;
+  /** The VLAN tag that it came with, of which devices keep it apart, with VLAN_PRESENT; 0 for none. */
+  vlan = 0;
   mark = 0;
   priority = 0;
   /** The conntrack entry (`skb->_nfct`). */
@@ -72,6 +77,8 @@ export class Packet {
   redirect = false;
   /** Length of the largest fragment this datagram was gathered from (`IPCB(skb)->frag_max_size`), 0 for none. */
   fragmentMax = 0;
+  /** The largest of them said "don't fragment", and so do new ones (IPSKB_FRAG_PMTU). */
+  fragmentDf = false;
   /** What it was gathered from or cut into in advance, in order, so that it can leave so; null where it has to be cut anew. */
   fragments: readonly Fragment[] | null = null;
   /** It may be cut although it says "don't fragment" (`skb->ignore_df`). */
@@ -87,6 +94,8 @@ export class Packet {
   bridgeDnat = false;
   bridgeSourceHigh = 0;
   bridgeSourceLow = 0;
+  /** Conntrack found its transport checksum right, here or on the way (`skb->csum_valid`). */
+  checksumValid = false;
   /** CHECKSUM_PARTIAL: sent over lo, where nobody computes the transport checksum; a quote of it shows the pseudo header's sum. */
   partialChecksum = false;
   /** The socket that sent it (`skb->sk`), for errors that the sender must hear of. */

@@ -28,6 +28,7 @@ export class Pool {
     packet.type = "host";
     packet.arrival = 0;
     packet.device = 0;
+    packet.vlan = 0;
     packet.mark = 0;
     packet.priority = 0;
     packet.connection = null;
@@ -37,6 +38,7 @@ export class Pool {
     packet.options = null;
     packet.redirect = false;
     packet.fragmentMax = 0;
+    packet.fragmentDf = false;
     packet.fragments = null;
     packet.ignoreDf = false;
     packet.shown = null;
@@ -46,6 +48,7 @@ export class Pool {
     packet.bridgeDnat = false;
     packet.bridgeSourceHigh = 0;
     packet.bridgeSourceLow = 0;
+    packet.checksumValid = false;
     packet.partialChecksum = false;
     packet.socket = null;
     packet.live = true;
@@ -61,6 +64,7 @@ export class Pool {
     packet.type = from.type;
     packet.arrival = from.arrival;
     packet.device = from.device;
+    packet.vlan = from.vlan;
     packet.mark = from.mark;
     packet.priority = from.priority;
     packet.connection = from.connection;
@@ -70,6 +74,7 @@ export class Pool {
     packet.options = from.options;
     packet.redirect = from.redirect;
     packet.fragmentMax = from.fragmentMax;
+    packet.fragmentDf = from.fragmentDf;
     packet.ignoreDf = from.ignoreDf;
     packet.shown = from.shown;
     packet.bridgeIn = from.bridgeIn;
@@ -78,6 +83,7 @@ export class Pool {
     packet.bridgeDnat = from.bridgeDnat;
     packet.bridgeSourceHigh = from.bridgeSourceHigh;
     packet.bridgeSourceLow = from.bridgeSourceLow;
+    packet.checksumValid = from.checksumValid;
     packet.partialChecksum = from.partialChecksum;
     return packet;
   }

@@ -70,7 +70,9 @@ export function connectionEvent(
 
 export function connections({ tracker }: Namespace, now: number): unknown[] {
   tracker.collect();
-  return [...tracker.table].map((connection) => ({
+  // The kernel harness asks for the connections that it has heard of.
+  const known = [...tracker.table].filter(({ news }) => !news.created);
+  return known.map((connection) => ({
     orig: { ...tupleFields(connection.original), packets: connection.packets[0], bytes: connection.bytes[0] },
     reply: { ...tupleFields(connection.reply), packets: connection.packets[1], bytes: connection.bytes[1] },
     status: statusNames(connection),

@@ -97,7 +97,8 @@ export class Lab {
       case "raw": {
         const to = typeof step.to === "string" ? step.to : step.pkt!.ip.dst;
         const { net } = world.host(step.ns!);
-        return error(net.sendRaw(packetBytes(step.pkt!), parseIpv4(to), Number(step.opts?.["mark"] ?? 0)));
+        const { mark = 0, broadcast = false } = step.opts ?? {};
+        return error(net.sendRaw(packetBytes(step.pkt!), parseIpv4(to), Number(mark), Boolean(broadcast)));
       }
       case "udp":
         return this.sockets.udp(step);
@@ -158,6 +159,7 @@ export class Lab {
   private age(name: string, seconds: number): void {
     const { tracker } = this.world.host(name).net;
     for (const connection of [...tracker.table]) {
+      if (connection.news.created) continue;
       const left = Math.ceil((connection.expires - this.now) / 1e9) - 1 - seconds;
       if (left <= 0) {
         tracker.destroy(connection);

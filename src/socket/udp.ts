@@ -71,6 +71,10 @@ export class UdpSocket implements Bound {
     this.reuse = options.reuse ?? false;
   }
 
+  get device(): number {
+    return this.options.device ?? 0;
+  }
+
   /** For the output path. */
   get ignoresPathMtu(): boolean {
     return this.options.discovery === 3;
@@ -126,14 +130,17 @@ export class UdpSockets implements Transport {
   }
 
   connect(socket: UdpSocket, address: number, port: number): Errno | null {
-    const path = this.stack.path({ ...this.where(socket), destination: address });
+    const first = this.stack.path({ ...this.where(socket), destination: address });
+    if (first.error !== null) return first.error;
+    // ip_route_connect() asks again with the source that it was given.
+    const path = this.stack.path({ ...this.where(socket), destination: address || first.source, source: first.source });
     if (path.error !== null) return path.error;
     if (path.broadcast && socket.options.broadcast !== true) return "EACCES";
     if (socket.port === 0) {
       const failed = this.bind(socket, path.source, 0);
       if (failed !== null) return failed;
     } else if (socket.address === 0) socket.address = socket.source = path.source;
-    socket.peer = { address, port };
+    socket.peer = { address: address || path.source, port };
     return null;
   }
 
@@ -177,7 +184,6 @@ export class UdpSockets implements Transport {
     }
     return this.stack.send({
       ...where,
-      source: path.source,
       protocol: ipv4.PROTOCOL_UDP,
       ttl: options.ttl ?? 0,
       dontFragment: discovery >= 2 || (discovery === 1 && fits),

@@ -3,6 +3,10 @@
 export const ETHERNET_HEADER = 14;
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
+export const ETHERTYPE_IPV6 = 0x86dd;
+/** IEEE 802.1Q and 802.1ad: a tag of four bytes stands before the real type. */
+export const isVlan = (type: number): boolean => type === 0x8100 || type === 0x88a8;
+export const VLAN_TAG = 4;
 
 export const destinationHigh = (view: DataView, at: number): number => view.getUint16(at);
 export const destinationLow = (view: DataView, at: number): number => view.getInt32(at + 2);

@@ -5,6 +5,8 @@ import { checksum, fold, replace16, sumBytes } from "./checksum.ts";
 export const IPV4_HEADER = 20;
 export const PROTOCOL_ICMP = 1;
 export const PROTOCOL_TCP = 6;
+/** `IPPROTO_RAW`: what a socket has that brings its own headers. */
+export const PROTOCOL_RAW = 255;
 export const PROTOCOL_UDP = 17;
 
 export const DONT_FRAGMENT = 0x4000;

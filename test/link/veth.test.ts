@@ -142,7 +142,7 @@ describe("what a packet keeps across the cable", () => {
     return atRight.packets[0]!;
   }
 
-  /** Where it is, who it is, and what is meaningless while `bridgeDnat` is false. */
+  /** Where it is, who it is, what its bytes are, and what is meaningless while `bridgeDnat` is false. */
   const FREE = [
     "id",
     "parent",
@@ -151,6 +151,9 @@ describe("what a packet keeps across the cable", () => {
     "type",
     "device",
     "arrival",
+    "vlan",
+    "checksumValid",
+    "shown",
     "mark",
     "bridgeSourceHigh",
     "bridgeSourceLow",

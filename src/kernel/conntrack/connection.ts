@@ -57,7 +57,7 @@ export class Connection {
   natClash = false;
 
   /** What changed since listeners heard last (`IPCT_*`). */
-  readonly news = { reply: false, assured: false, state: false, mark: false, shrink: false };
+  readonly news = { created: false, reply: false, assured: false, state: false, mark: false, shrink: false };
 
   /** `connmark`. */
   mark = 0;

@@ -163,9 +163,13 @@ function judgeReset(
       return "checked";
     verdict = "doubtful";
   }
-  const answersUnbelieved =
-    (connection.seenReply && tracking.lastIndex === "syn") || (!connection.assured && tracking.lastIndex === "ack");
-  return answersUnbelieved && tcp.acknowledgement(view, at) === tracking.lastEnd ? "trusted" : verdict;
+  const answersSyn = connection.seenReply && tracking.lastIndex === "syn" && tracking.lastDirection !== direction;
+  const answersAck = !connection.assured && tracking.lastIndex === "ack";
+  if ((answersSyn || answersAck) && tcp.acknowledgement(view, at) === tracking.lastEnd) return "trusted";
+  // It answers an ACK that itself answered the SYN, as a challenge would.
+  const answersChallenge =
+    tracking.state === "SYN_SENT" && tracking.lastIndex === "ack" && tracking.lastDirection === 1;
+  return answersChallenge && tcp.sequenceNumber(view, at) === tracking.lastAck ? "trusted" : verdict;
 }
 
 /** Checks the window, then takes the new state and finds its lifetime. */

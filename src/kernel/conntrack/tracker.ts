@@ -97,7 +97,11 @@ export class Tracker {
     if (protocol === ipv4.PROTOCOL_ICMP) {
       const length = packet.end - at;
       const type = icmp.type(view, at);
-      if ((verify && !icmp.isValid(view, at, length)) || type > LAST_ICMP_TYPE) return this.seen(packet, null);
+      if (verify) {
+        packet.checksumValid = icmp.isValid(view, at, length);
+        if (!packet.checksumValid) return this.seen(packet, null);
+      }
+      if (type > LAST_ICMP_TYPE) return this.seen(packet, null);
       if (icmp.isError(type)) return this.relate(packet, at);
     } else if (!this.sane(packet, at, protocol, verify)) return this.seen(packet, null);
     return this.resolve(packet, at, protocol);
@@ -113,7 +117,9 @@ export class Tracker {
       if (bytes < udp.UDP_HEADER) return false;
       const length = udp.length(view, at);
       if (length < udp.UDP_HEADER || length > bytes) return false;
-      return !verify || udp.isValid(view, at, bytes, source, destination);
+      if (!verify) return true;
+      packet.checksumValid = udp.checksumField(view, at) !== 0 && udp.isValid(view, at, bytes, source, destination);
+      return packet.checksumValid || udp.checksumField(view, at) === 0;
     }
     // Measured: Linux 6.18 calls every UDP-Lite datagram INVALID, a right checksum notwithstanding.
     if (protocol === PROTOCOL_UDP_LITE) return false;
@@ -123,7 +129,10 @@ export class Tracker {
     if (bytes < tcp.TCP_HEADER) return false;
     const header = tcp.headerLength(view, at);
     if (header < tcp.TCP_HEADER || header > bytes) return false;
-    if (verify && !tcp.isValid(view, at, bytes, source, destination)) return false;
+    if (verify) {
+      packet.checksumValid = tcp.isValid(view, at, bytes, source, destination);
+      if (!packet.checksumValid) return false;
+    }
     return validFlags(tcp.flags(view, at));
   }
 
@@ -290,37 +299,42 @@ export class Tracker {
     return null;
   }
 
-  /** `nf_confirm()`: the packet leaves, so its flow is real. */
+  /** `nf_confirm()`: the packet leaves, so its flow is real, and listeners hear what is new of it. */
   confirm(packet: Packet): Verdict {
+    if (this.insert(packet) === "DROP") return "DROP";
     const connection = packet.connection as Connection;
-    if (!connection.confirmed) {
-      if (
-        packet.connectionState === "RELATED_REPLY" ||
-        packet.connectionState === "ESTABLISHED_REPLY" ||
-        connection.dying
-      )
-        return "ACCEPT";
-      if (this.lookup(connection.original) !== null || this.lookup(connection.reply) !== null) return "DROP";
-      this.sweep();
-      connection.confirmed = true;
-      connection.expires += this.net.fabric.scheduler.now;
-      this.table.insert(connection);
-      this.net.nat.remember(connection);
-      this.record("confirm", packet, connection);
-      this.listener?.("NEW", connection);
-      this.forgetNews(connection);
-      return "ACCEPT";
-    }
     const { news } = connection;
-    if (this.listener !== null && !connection.dying && (news.reply || news.assured || news.state || news.mark)) {
-      this.listener("UPDATE", connection);
-      this.forgetNews(connection);
-    }
+    if (!connection.confirmed || connection.dying || this.listener === null) return "ACCEPT";
+    if (news.created) this.listener("NEW", connection);
+    else if (news.reply || news.assured || news.state || news.mark) this.listener("UPDATE", connection);
+    else return "ACCEPT";
+    this.forgetNews(connection);
+    return "ACCEPT";
+  }
+
+  /** `__nf_conntrack_confirm()`: enters the packet's flow into the table, and tells nobody yet. */
+  insert(packet: Packet): Verdict {
+    const connection = packet.connection as Connection;
+    if (connection.confirmed) return "ACCEPT";
+    if (
+      packet.connectionState === "RELATED_REPLY" ||
+      packet.connectionState === "ESTABLISHED_REPLY" ||
+      connection.dying
+    )
+      return "ACCEPT";
+    if (this.lookup(connection.original) !== null || this.lookup(connection.reply) !== null) return "DROP";
+    this.sweep();
+    connection.confirmed = true;
+    connection.expires += this.net.fabric.scheduler.now;
+    connection.news.created = true;
+    this.table.insert(connection);
+    this.net.nat.remember(connection);
+    this.record("confirm", packet, connection);
     return "ACCEPT";
   }
 
   private forgetNews({ news }: Connection): void {
-    news.reply = news.assured = news.state = news.mark = false;
+    news.created = news.reply = news.assured = news.state = news.mark = false;
   }
 
   /** `nf_ct_delete()`. */

@@ -14,7 +14,7 @@ const GRE = 47;
  * (`nf_reject_verify_csum()`, `nf_ip_checksum()`).
  */
 export function checksumAllowsAnswer(packet: Packet): boolean {
-  if (packet.partialChecksum) return true;
+  if (packet.partialChecksum || packet.checksumValid) return true;
   const { view } = packet;
   const at = NETWORK + ipv4.headerLength(view, NETWORK);
   const length = packet.end - at;
@@ -28,5 +28,6 @@ export function checksumAllowsAnswer(packet: Packet): boolean {
     return length >= udp.UDP_HEADER && udp.isValid(view, at, length, source, destination);
   if (protocol === ipv4.PROTOCOL_TCP) return tcp.isValid(view, at, length, source, destination);
   if (protocol === GRE && length >= 2 && (view.getUint16(at) & 0x8000) === 0) return true;
-  return fold(sumBytes(view, at, length)) === 0xffff;
+  const sum = fold(sumBytes(view, at, length));
+  return sum === 0xffff || sum === 0;
 }

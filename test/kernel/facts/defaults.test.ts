@@ -23,6 +23,7 @@ import {
 /** From a new network namespace of Linux 6.18. The type makes a missing or an unmodelled key an error. */
 const NET: Record<NetKey, number> = {
   "net.bridge.bridge-nf-call-iptables": 1,
+  "net.bridge.bridge-nf-call-ip6tables": 1,
   "net.ipv4.icmp_echo_ignore_all": 0,
   "net.ipv4.icmp_echo_ignore_broadcasts": 1,
   "net.ipv4.icmp_errors_use_inbound_ifaddr": 0,
