@@ -115,6 +115,13 @@ const translator = keys("a translator", {
     ),
     "a list of forwarded ports of the gateway",
   ).optional(),
+  publish: list(
+    shaped(
+      "a published port such as tcp:0.0.0.0:8080:tcp:172.17.0.2:80",
+      /^(tcp|udp):[\d.]+:\d{1,5}:(tcp|udp):[\d.]+:\d{1,5}$/,
+    ),
+    "ports of the host that lead into the first guest",
+  ).optional(),
   search: list(
     shaped("a domain such as corp.example", /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/),
     "domains that DHCP tells guests to search",

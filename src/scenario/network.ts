@@ -8,6 +8,7 @@ import { Bridge } from "../link/bridge.ts";
 import type { ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
 import { PRESETS, type PresetName } from "../translator/preset.ts";
+import { parsePublishedPort } from "../translator/published-ports.ts";
 import { parseInterface, parseIpv4, parseMac } from "../wire/address.ts";
 import { InputError } from "../wire/input-error.ts";
 import { type EndOptions, type Host, World } from "../world/world.ts";
@@ -72,6 +73,7 @@ class Builder {
     }
     for (const [name, spec] of namespaces) this.raiseDevices(name, spec);
     for (const [name, spec] of namespaces) this.addLayer3(name, spec);
+    for (const [name, spec] of Object.entries(this.spec.translators ?? {})) this.publish(name, spec);
     for (const [name, spec] of namespaces) {
       const { net } = this.world.host(name);
       if (spec.ipsets !== undefined) {
@@ -111,6 +113,18 @@ class Builder {
       forwards,
       searchDomains: spec.search ?? [],
     });
+  }
+
+  /** Ports of hosts that lead into guests; addresses are there now to listen on. */
+  private publish(name: string, { publish = [] }: TranslatorSpec): void {
+    for (const [i, text] of publish.entries()) {
+      const path: Path = ["translators", name, "publish", i];
+      const port = attempt(this.source, path, "a published port", () => parsePublishedPort(text));
+      const [guest] = this.world.translators.get(name)!.guests;
+      if (guest === undefined) throw this.source.error(path, "a port of a translator with a guest");
+      const refused = guest.published.add(port);
+      if (refused !== null) throw this.source.error(path, `a port that its host can listen on (${refused})`);
+    }
   }
 
   private end(namespace: string, device: string): EndOptions {

@@ -10,8 +10,10 @@ import * as ipv4 from "../wire/ipv4.ts";
 import * as tcp from "../wire/tcp.ts";
 import * as udp from "../wire/udp.ts";
 import { GuestOutput, PAYLOAD } from "./guest-output.ts";
+import type { HostSockets } from "./host-sockets.ts";
 import { IcmpFlows } from "./icmp-flows.ts";
 import { Impersonation } from "./impersonation.ts";
+import { PublishedPorts } from "./published-ports.ts";
 import { GuestReassembly } from "./reassembly.ts";
 import { TcpFlows } from "./tcp-flows.ts";
 import type { Translator } from "./translator.ts";
@@ -42,6 +44,9 @@ export class Guest implements Receiver {
   readonly gatewayUdp: UdpFlows;
   readonly icmp: IcmpFlows;
   readonly tcp: TcpFlows;
+  readonly published: PublishedPorts;
+  /** Sockets inside the guest, for published ports: vpnkit's forwarder at the other end of a side channel. Null for none. */
+  forwarder: HostSockets | null = null;
   /** By the impersonated address, then the guest's. */
   private readonly impersonations = new Map<number, Map<number, Impersonation>>();
   impersonationCount = 0;
@@ -60,6 +65,7 @@ export class Guest implements Receiver {
     this.gatewayUdp = new UdpFlows(this, "intercepted");
     this.icmp = new IcmpFlows(this);
     this.tcp = new TcpFlows(this);
+    this.published = new PublishedPorts(this);
     this.reassembly = new GuestReassembly(fabric, place);
     this.sweep = fabric.scheduler.timer(() => this.sweepImpersonations(), true);
     device.receiver = this;
@@ -235,6 +241,13 @@ export class Guest implements Receiver {
     this.impersonationCount++;
     if (endpoints.idle > 0 && !this.sweep.armed) this.sweep.armIn(endpoints.sweep * SECOND);
     return added;
+  }
+
+  /** For what comes from outside: whoever it is from is impersonated, too. Null when there are too many. */
+  impersonationOf(remote: number, local: number): Impersonation | null {
+    const found = this.impersonations.get(remote)?.get(local) ?? this.addImpersonation(remote, local);
+    if (found !== null) found.lastUse = this.translator.now;
+    return found;
   }
 
   *allImpersonations(): Iterable<Impersonation> {

@@ -1,6 +1,7 @@
 import type { Fabric } from "../link/fabric.ts";
 import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
 import type { Timer } from "../sim/scheduler.ts";
+import type { DropReason } from "../trace/reason.ts";
 import { STEP } from "../trace/step.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 
@@ -29,19 +30,22 @@ export class GuestReassembly {
 
   /** The whole datagram once its last piece is here, else null. Takes ownership. */
   add(packet: Packet): Packet | null {
-    const datagram = this.datagramOf(packet);
-    const { parts } = datagram;
     const from = offset(packet);
-    const slot = parts.findIndex((part) => offset(part) >= from);
-    const before = parts[slot < 0 ? parts.length - 1 : slot - 1];
-    const after = slot < 0 ? undefined : parts[slot];
-    const overlaps =
-      (before !== undefined && end(before) > from) || (after !== undefined && end(packet) > offset(after));
-    if (overlaps || end(packet) > 65_535 - ipv4.IPV4_HEADER || end(packet) === from) {
-      this.fabric.drop(packet, this.place, overlaps ? "DUP_FRAG" : "IP_INHDR");
+    if (end(packet) > 65_535 - ipv4.IPV4_HEADER || end(packet) === from) {
+      this.fabric.drop(packet, this.place, "IP_INHDR");
       return null;
     }
-    parts.splice(slot < 0 ? parts.length : slot, 0, packet);
+    const datagram = this.datagramOf(packet);
+    const { parts } = datagram;
+    const later = parts.findIndex((part) => offset(part) >= from);
+    const slot = later < 0 ? parts.length : later;
+    const before = parts[slot - 1];
+    const after = parts[slot];
+    if ((before !== undefined && end(before) > from) || (after !== undefined && end(packet) > offset(after))) {
+      this.fabric.drop(packet, this.place, "DUP_FRAG");
+      return null;
+    }
+    parts.splice(slot, 0, packet);
     return isWhole(parts) ? this.join(datagram) : null;
   }
 
@@ -55,13 +59,17 @@ export class GuestReassembly {
     return datagram;
   }
 
-  private join(datagram: Incomplete): Packet {
+  private join(datagram: Incomplete): Packet | null {
     const { parts } = datagram;
     this.waiting.splice(this.waiting.indexOf(datagram), 1);
     const first = parts[0]!;
     const last = parts[parts.length - 1]!;
     const header = ipv4.headerLength(first.view, NETWORK);
     const length = header + end(last);
+    if (length > 65_535) {
+      this.abandon(datagram, "IP_INHDR");
+      return null;
+    }
     const whole = this.fabric.generate(NETWORK - FRAME + length, last.id);
     whole.bytes.set(first.bytes.subarray(FRAME, NETWORK + header), FRAME);
     for (const part of parts) {
@@ -88,7 +96,7 @@ export class GuestReassembly {
     if (this.waiting.length > 0) this.timer.arm(this.waiting[0]!.since + PATIENCE);
   }
 
-  private abandon({ parts }: Incomplete, reason: "FRAG_REASM_TIMEOUT" | "FRAG_TOO_FAR"): void {
+  private abandon({ parts }: Incomplete, reason: DropReason): void {
     for (const part of parts) this.fabric.drop(part, this.place, reason);
   }
 }

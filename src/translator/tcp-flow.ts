@@ -2,6 +2,7 @@ import type { Packet } from "../packet/packet.ts";
 import type { Timer } from "../sim/scheduler.ts";
 import type { Connection, ConnectionOwner } from "../tcp/connection.ts";
 import type { OutgoingSegment } from "../tcp/outgoing.ts";
+import { maySend } from "../tcp/state.ts";
 import type { Endpoint, HostStream, HostStreamEvents } from "./host-sockets.ts";
 import type { Impersonation } from "./impersonation.ts";
 import type { TcpFlows } from "./tcp-flows.ts";
@@ -130,7 +131,7 @@ export class TcpFlow implements ConnectionOwner {
   /** What the host has read goes straight into the send buffer. */
   private toGuest(): void {
     const { connection, stream } = this;
-    if (connection === null || stream === null || connection.state === "SYN_RECV" || this.hostEnded) return;
+    if (connection === null || stream === null || !maySend(connection.state) || this.hostEnded) return;
     for (;;) {
       if (this.rest.length === 0) {
         const bytes = stream.read(CHUNK);

@@ -8,7 +8,7 @@ import * as ipv4 from "../wire/ipv4.ts";
 import * as tcp from "../wire/tcp.ts";
 import type { Guest } from "./guest.ts";
 import { type GuestHeader, PAYLOAD } from "./guest-output.ts";
-import type { HostFailure } from "./host-sockets.ts";
+import type { Endpoint, HostFailure, HostStream, HostStreamEvents } from "./host-sockets.ts";
 import { type Impersonation, portsKey } from "./impersonation.ts";
 import { type Answers, answerTo } from "./preset.ts";
 import { TcpFlow } from "./tcp-flow.ts";
@@ -19,6 +19,9 @@ const CONTINUES = wordNumber("flowChange", "continues");
 const ENDS = wordNumber("flowChange", "ends");
 const CONNECT = wordNumber("call", "connect");
 const SECOND = 1e9;
+/** RFC 6335, 6: how many ports are for whoever needs one. */
+const EPHEMERAL = 16_384;
+const IGNORED: HostStreamEvents = { connected() {}, failed() {}, readable() {}, writable() {}, closed() {} };
 
 /** The TCP connections of one guest, `intercept_tcp` of `slirp.ml`: a SYN first opens the outer socket, then is answered. */
 export class TcpFlows {
@@ -141,6 +144,41 @@ export class TcpFlows {
       this.failed(flow, { errno: "ETIMEDOUT", icmp: null }, 0);
     });
     flow.patience.armIn(connectTimeout * SECOND);
+  }
+
+  /**
+   * A connection from outside to a guest, over Ethernet: from `from`, or from any free port of that address for port 0.
+   * What its stream does goes to the events.
+   */
+  dial(stream: HostStream, from: Endpoint, to: Endpoint, cause: number): HostStreamEvents {
+    const { translator } = this.guest;
+    const impersonation = this.guest.impersonationOf(from.address, to.address);
+    const port = from.port !== 0 ? from.port : impersonation === null ? 0 : this.freePort(impersonation, to.port);
+    if (impersonation === null || port === 0 || impersonation.flows.has(portsKey(to.port, port))) {
+      stream.destroy(cause);
+      return IGNORED;
+    }
+    const flow = new TcpFlow(this, translator.nextFlow(), impersonation, to.port, port, stream.peer);
+    flow.stream = stream;
+    this.add(flow);
+    this.tell(cause, BEGINS, flow);
+    const { options, random } = translator.tcp;
+    flow.connection = new Connection(flow, translator.fabric.scheduler, random, options);
+    const before = this.cause;
+    this.cause = cause;
+    flow.connection.open();
+    this.cause = before;
+    return flow.events;
+  }
+
+  private freePort(impersonation: Impersonation, localPort: number): number {
+    const { random } = this.guest.translator;
+    const offset = random.below(EPHEMERAL);
+    for (let i = 0; i < EPHEMERAL; i++) {
+      const port = 65_535 - ((offset + i) % EPHEMERAL);
+      if (!impersonation.flows.has(portsKey(localPort, port))) return port;
+    }
+    return 0;
   }
 
   /** The host is connected: now the guest's SYN is answered. */

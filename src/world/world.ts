@@ -110,7 +110,19 @@ export class World {
    */
   addCable(a: EndOptions, b: EndOptions): [Veth, Veth] {
     const [left, right] = Veth.pair(this.fabric, this.deviceOptions(a), this.deviceOptions(b));
-    return [this.adopt(left), this.adopt(right)];
+    const cable: [Veth, Veth] = [this.adopt(left), this.adopt(right)];
+    for (const [port, device] of [cable, [right, left] as const]) this.introduce(port, device);
+    return cable;
+  }
+
+  /** What a translator knows of the machine at the other end: its card, and the forwarder that it starts there. */
+  private introduce(port: Device, device: Device): void {
+    const guest = this.translators.get(port.namespace)?.guests.find((one) => one.device === port);
+    const host = this.hosts.get(device.namespace);
+    if (guest === undefined || host === undefined) return;
+    guest.macHigh = device.macHigh;
+    guest.macLow = device.macLow;
+    guest.forwarder = new SimulatedHost(this.fabric, host);
   }
 
   /** `ip link del`: a veth goes with its other end, a port leaves its bridge. @throws {RangeError} for none such. */
