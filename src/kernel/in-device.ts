@@ -91,6 +91,15 @@ export class InDevice implements Receiver {
     return first;
   }
 
+  /** `__inet_insert_ifa()`: primary addresses stand before secondary ones, narrower scopes before wider ones. */
+  insert(added: InterfaceAddress): void {
+    let slot = added.secondary ? this.addresses.length : 0;
+    const rank = ({ scope }: InterfaceAddress): number => SCOPES.indexOf(scope);
+    for (const [i, other] of this.addresses.entries())
+      if (!added.secondary && !other.secondary && rank(added) <= rank(other)) slot = i + 1;
+    this.addresses.splice(slot, 0, added);
+  }
+
   /** `inet_addr_onlink()`: both belong to one subnet of this device. */
   onLink(a: number, b: number): boolean {
     return this.addresses.some((ifa) => ifa.contains(a) && (b === 0 || ifa.contains(b)));

@@ -184,7 +184,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const added = new InterfaceAddress(address, length, scope, broadcast);
     const primary = device.addresses.find((other) => other.length === length && other.contains(address)) ?? added;
     added.secondary = primary !== added;
-    device.addresses.push(added);
+    device.insert(added);
     this.addresses.set(address, device);
     this.fib.add(
       new Route({
@@ -249,7 +249,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   }
 
   /** `neigh_flush_dev()`. */
-  private forgetNeighbours(device: InDevice, gone: (neighbour: Neighbour) => boolean): void {
+  forgetNeighbours(device: InDevice, gone: (neighbour: Neighbour) => boolean): void {
     for (const [address, neighbour] of device.neighbours) {
       if (!gone(neighbour)) continue;
       neighbour.forget();

@@ -128,6 +128,8 @@ export class Sysctls {
   /** `tcp_rmem`, `tcp_wmem`: the least, what a socket begins with, and the most; bytes. */
   tcpReceive: readonly number[] = [4096, 131_072, 33_554_432];
   tcpSend: readonly number[] = [4096, 16_384, 4_194_304];
+  /** `net.ipv6.conf.*.disable_ipv6`: hopscope has no IPv6, so that no device does where nothing else is said. */
+  private readonly disableIpv6 = new Map([["default", true]]);
   /** Called after each change. */
   onChange: () => void = () => {};
 
@@ -163,7 +165,9 @@ export class Sysctls {
     if (this.setTcp(key, String(value))) return;
     const number = typeof value === "number" ? value : Number(value.trim());
     if (!Number.isInteger(number)) throw new RangeError(`${key} takes an integer, not ${JSON.stringify(value)}`);
+    const ipv6 = /^net[./]ipv6[./]conf[./](.+)[./]disable_ipv6$/.exec(key);
     if (key === "net.ipv4.ip_forward") this.setForwarding("all", number);
+    else if (ipv6 !== null) this.setDisableIpv6(ipv6[1]!, number !== 0);
     else if (isNetKey(key)) this.values[key] = number;
     else {
       const [, device, name] = /^net[./]ipv4[./]conf[./](.+)[./]([a-z0-9_]+)$/.exec(key) ?? [];
@@ -191,6 +195,18 @@ export class Sysctls {
   private setForwarding(device: string, value: number): void {
     if (device === "all") for (const conf of this.conf.values()) conf.forwarding = value;
     else this.confOf(device).forwarding = value;
+  }
+
+  /** It changes the addresses that `ip addr` prints, and nothing else. */
+  withoutIpv6(device: string): boolean {
+    return this.disableIpv6.get(device) ?? this.disableIpv6.get("default")!;
+  }
+
+  private setDisableIpv6(device: string, disabled: boolean): void {
+    if (device === "all") {
+      this.disableIpv6.clear();
+      this.disableIpv6.set("default", disabled);
+    } else this.disableIpv6.set(device, disabled);
   }
 
   private confOf(device: string): Conf {

@@ -199,8 +199,8 @@ export class Bridge extends Device implements DeviceWatcher {
   }
 
   private hadCarrier = true;
-  /** `br_port_state_selection()` looks at the ports only once there was one. */
-  private hadPort = false;
+  /** There was a port once; until then `br_port_state_selection()` leaves the carrier alone. */
+  hadPort = false;
 
   override get carrier(): boolean {
     return !this.hadPort || this.ports.some((port) => port.device.up && port.device.carrier);

@@ -3,6 +3,8 @@ import type { BridgePort } from "./bridge.ts";
 /** One line of `bridge fdb show`. */
 export class FdbEntry {
   next: FdbEntry | null = null;
+  /** Which of its bridge's it is, in the order of their making. */
+  sequence = 0;
 
   constructor(
     readonly high: number,
@@ -20,6 +22,7 @@ const BUCKETS = 256;
 
 /** The forwarding database of one bridge: which port leads to a MAC address. */
 export class Fdb {
+  private made = 0;
   private readonly buckets: (FdbEntry | null)[] = new Array(BUCKETS).fill(null);
 
   find(high: number, low: number): FdbEntry | null {
@@ -29,6 +32,7 @@ export class Fdb {
   }
 
   add(entry: FdbEntry): void {
+    entry.sequence = ++this.made;
     const bucket = bucketOf(entry.high, entry.low);
     entry.next = this.buckets[bucket] ?? null;
     this.buckets[bucket] = entry;

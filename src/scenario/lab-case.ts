@@ -62,6 +62,8 @@ export type LabStep = PayloadSpec & {
   text?: string;
   dev?: string;
   up?: boolean;
+  /** A command line of a tool such as `ip addr`. */
+  command?: string;
 };
 
 export interface LabFrame {

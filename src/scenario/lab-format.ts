@@ -200,6 +200,7 @@ const step = keys("a step", {
   text: z.string({ error: "iptables-restore text" }).optional(),
   dev: end.optional(),
   up: flag("up").optional(),
+  command: text("a command line such as ip addr").optional(),
   comment: z.string({ error: "a text" }).optional(),
   ...PAYLOAD,
 });

@@ -1,5 +1,6 @@
 import type { Connection, Tuple } from "../kernel/conntrack/connection.ts";
 import type { ConnectionEvent } from "../kernel/conntrack/tracker.ts";
+import { BOTH } from "../kernel/conntrack/zone.ts";
 import type { Namespace } from "../kernel/namespace.ts";
 import { Bridge } from "../link/bridge.ts";
 import type { Names } from "../trace/names.ts";
@@ -73,13 +74,20 @@ export function connections({ tracker }: Namespace, now: number): unknown[] {
   // The kernel harness asks for the connections that it has heard of.
   const known = [...tracker.table].filter(({ news }) => !news.created);
   return known.map((connection) => ({
-    orig: { ...tupleFields(connection.original), packets: connection.packets[0], bytes: connection.bytes[0] },
-    reply: { ...tupleFields(connection.reply), packets: connection.packets[1], bytes: connection.bytes[1] },
+    orig: direction(connection, 0),
+    reply: direction(connection, 1),
     status: statusNames(connection),
     ...(connection.tcp === null ? {} : { tcp_state: connection.tcp.state }),
     timeout: secondsLeft(connection, now),
     ...(connection.mark === 0 ? {} : { mark: connection.mark >>> 0 }),
+    ...(connection.zone.directions === BOTH && connection.zone.id !== 0 ? { zone: connection.zone.id } : {}),
   }));
+}
+
+/** A zone is told of a direction only where it does not hold for both. */
+function direction({ original, reply, packets, bytes, zone }: Connection, of: 0 | 1): Record<string, unknown> {
+  const own = zone.directions === 1 << of && zone.id !== 0 ? { zone: zone.id } : {};
+  return { ...tupleFields(of === 0 ? original : reply), ...own, packets: packets[of], bytes: bytes[of] };
 }
 
 export function counters({ netfilter: { tables } }: Namespace): unknown {

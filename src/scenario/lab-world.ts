@@ -38,6 +38,8 @@ class Builder {
   private readonly world = new World(1);
   private readonly names: readonly string[];
   private readonly made: Map<string, number>;
+  /** The kernel harness counts devices over all namespaces. */
+  private lastIfindex = 1;
 
   constructor(private readonly lab: LabCase) {
     this.names = Object.keys(lab.namespaces);
@@ -91,7 +93,7 @@ class Builder {
     this.made.set(namespace, count + 1);
     const spec = this.spec(namespace).devs?.[device] ?? {};
     const mac = spec.mac ?? `02:00:00:00:${byte(this.names.indexOf(namespace))}:${byte(count + 1)}`;
-    return { namespace, device, mac: parseMac(mac), mtu: spec.mtu };
+    return { namespace, device, mac: parseMac(mac), mtu: spec.mtu, ifindex: ++this.lastIfindex };
   }
 
   private setSysctls(name: string): void {
@@ -147,7 +149,7 @@ class Builder {
       net.addAddress(world.inDevice(name, device), address, length, address >>> 24 === 127 ? "host" : "global");
     });
     each("routes", spec.routes, "a route", (route) =>
-      addRoute(world, name, typeof route === "string" ? parseRoute(route) : route),
+      addRoute(world, name, { proto: "static", ...(typeof route === "string" ? parseRoute(route) : route) }),
     );
     each("policy", spec.policy, "a policy rule", (rule) => addPolicy(world, name, rule));
     each("neigh", spec.neigh, "a neighbour", ([device, address, mac]) => {

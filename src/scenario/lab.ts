@@ -1,4 +1,6 @@
+import { runTool, TOOL_NAMES } from "../inspect/command.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
+import { splitWords } from "../program/command-line.ts";
 import { Capture } from "../trace/capture.ts";
 import { DROP_REASONS } from "../trace/reason.ts";
 import { type Recorder, ROW } from "../trace/recorder.ts";
@@ -18,6 +20,8 @@ const CLASSES: Readonly<Record<string, string>> = {
   multicast: "mcast",
   otherhost: "other",
 };
+
+const LINE = { file: "", line: 1, column: 1 };
 
 /** What each step cannot do without. */
 const REQUIRED: Readonly<Record<string, readonly (keyof LabStep)[]>> = {
@@ -40,6 +44,7 @@ const REQUIRED: Readonly<Record<string, readonly (keyof LabStep)[]>> = {
   age: ["ns", "s"],
   flushct: ["ns"],
   state: ["ns"],
+  tool: ["ns", "command"],
 };
 
 /** Runs a case and tells all that happened, in the format that the kernel harness answers with. @throws {LabFault}. */
@@ -133,6 +138,8 @@ export class Lab {
       case "flushct":
         world.host(step.ns!).net.tracker.flush();
         return {};
+      case "tool":
+        return this.tool(step);
       case "state":
         return {
           conntrack: { [step.ns!]: connections(world.host(step.ns!).net, this.now) },
@@ -142,6 +149,14 @@ export class Lab {
       default:
         throw new LabFault(["steps", i, "op"], `a step (${Object.keys(REQUIRED).join(", ")})`);
     }
+  }
+
+  private tool(step: LabStep): Record<string, unknown> {
+    const machine = { world: this.world, host: this.world.host(step.ns!), userland: "debian-12" as const };
+    const [name = "", ...words] = splitWords(step.command!, LINE).map(({ text }) => text);
+    const printed = runTool(name, words, machine);
+    if (printed === null) throw new RangeError(`no tool ${name} (${TOOL_NAMES.join(", ")})`);
+    return { ...printed };
   }
 
   private frame(step: LabStep): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import type { LabCase, LabConnectionEvent, LabFrame, LabResult, LabTrace } from "../../scenario/lab-case.ts";
 import { parseHex } from "../../scenario/lab-packet.ts";
 import { type Fields, frameFields, type Naming } from "./frame-fields.ts";
+import { toolText } from "./tool-text.ts";
 
 /**
  * A result in the form in which two runs of one case are equal: what the kernel draws at random is named by its first
@@ -48,8 +49,10 @@ class Canonicaliser {
       const sorted = step.op === "flushct" || step.op === "age";
       const events = this.split(ct_events, (event) => this.event(event));
       return {
-        action: [step.op, step.ns ?? step.at ?? step.dev, step.id].filter((word) => word !== undefined).join(" "),
-        result: answerFields(answer),
+        action: [step.op, step.ns ?? step.at ?? step.dev, step.id ?? step.command]
+          .filter((word) => word !== undefined)
+          .join(" "),
+        result: answerFields(answer, step.command ?? ""),
         frames: this.split(frames, (frame) => this.frame(frame)),
         trace: this.split(trace, (record) => traceFields(record, this.stateless)),
         // A flush walks a hash table.
@@ -90,7 +93,7 @@ class Canonicaliser {
     return { event: ev, ...(tcp === undefined ? {} : { tcp }), status: [...(status ?? [])].sort().join(" "), ...left };
   }
 
-  private flow({ orig, reply, status, tcp_state, mark }: Flow): Fields {
+  private flow({ orig, reply, status, tcp_state, mark, zone }: Flow): Fields {
     const tuple = (end: Tuple, prefix: string) =>
       Object.entries(end).map(([key, value]) => {
         const renamed = key === "sport" || key === "dport" ? this.names.port(Number(value)) : value;
@@ -101,20 +104,25 @@ class Canonicaliser {
       status: [...status].sort().join(" "),
       ...(tcp_state === undefined ? {} : { tcp: tcp_state }),
       ...(mark === undefined ? {} : { mark }),
+      ...(zone === undefined ? {} : { zone }),
     };
   }
 }
 
 type Tuple = Record<string, string | number>;
-type Flow = { orig: Tuple; reply: Tuple; status: string[]; tcp_state?: string; mark?: number };
+type Flow = { orig: Tuple; reply: Tuple; status: string[]; tcp_state?: string; mark?: number; zone?: number };
 type Neighbour = { dev: string; ip: string; mac: string | null };
 type Chain = { rules: [number, number][]; policy?: string; packets?: number; bytes?: number };
 type Counters = Record<string, Record<string, Chain>>;
 
 /** What the next program would read; where it came from is in the frames. */
-function answerFields(answer: Readonly<Record<string, unknown>>): Fields {
+function answerFields(answer: Readonly<Record<string, unknown>>, command: string): Fields {
   const fields: Fields = {};
-  if (answer["err"] !== undefined) fields["error"] = answer["err"] as string | number;
+  if (answer["err"] !== undefined && answer["err"] !== "") fields["error"] = answer["err"] as string | number;
+  if (answer["status"] !== undefined) {
+    fields["printed"] = toolText(command, answer["out"] as string);
+    fields["status"] = answer["status"] as number;
+  }
   if (answer["n"] !== undefined) fields["sent"] = answer["n"] as number;
   if (answer["got"] !== undefined)
     fields["received"] = (answer["got"] as { len: number; hex: string }[])

@@ -252,8 +252,8 @@ def parse_route(written):
 
 def policy_request(name, rule):
     source, destination = (ipaddress.IPv4Network(rule.get(key, "0.0.0.0/0"), strict=False) for key in ("from", "to"))
-    table = rule.get("table", 254)
     action = ACTIONS[rule.get("action", "lookup")]
+    table = rule.get("table", 254 if action == ACTIONS["lookup"] else 0)
     lengths = destination.prefixlen, source.prefixlen
     body = struct.pack("=BBBBBBBBI", 2, *lengths, 0, table & 255, 0, 0, action, 0) + attribute(15, table)
     if "to" in rule:

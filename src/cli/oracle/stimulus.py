@@ -1,7 +1,9 @@
 """The steps of a case, one method each."""
 import errno
+import shutil
 import socket
 import struct
+import subprocess
 import time
 
 import packet
@@ -175,6 +177,16 @@ class Stimuli:
 
     def do_flushct(self, step, _):
         self.namespace(step).connections.flush()
+
+    def do_tool(self, step, result):
+        tool = step["command"].split()[0]
+        if not shutil.which(tool):
+            raise ValueError(f"{tool} is not installed")
+        # Some tools read /sys, which shows the namespace that it was mounted in.
+        script = "mount -t sysfs sysfs /sys && mount -t tmpfs none /run && exec sh -c \"$0\""
+        with self.namespace(step):
+            done = subprocess.run(["unshare", "-m", "sh", "-c", script, step["command"]], capture_output=True, text=True)
+        result.update(out=done.stdout, err=done.stderr, status=done.returncode)
 
     def do_state(self, step, result):
         namespace = self.namespace(step)

@@ -217,6 +217,8 @@ def read_tuple(data):
     for key, kind in (("icmp_type", 5), ("icmp_code", 6)):
         if kind in protocol:
             found[key] = protocol[kind][0]
+    if 3 in fields:
+        found["zone"] = half(fields[3])
     return found
 
 
@@ -239,6 +241,8 @@ def read_connection(fields):
         found["timeout"] = word(fields[TIMEOUT])
     if 8 in fields and word(fields[8]):
         found["mark"] = word(fields[8])
+    if ZONE in fields:
+        found["zone"] = half(fields[ZONE])
     for side, kind in (("orig", 9), ("reply", 10)):
         if kind in fields:
             counts = attributes(fields[kind])

@@ -1,5 +1,6 @@
 import { TupleLink } from "./table.ts";
 import type { TcpTracking } from "./tcp-state.ts";
+import { DEFAULT_ZONE, type Zone } from "./zone.ts";
 
 /** One direction of a flow (`struct nf_conntrack_tuple`). */
 export class Tuple {
@@ -35,6 +36,9 @@ export class Tuple {
   }
 }
 
+/** Every bit of `enum ip_conntrack_events`. */
+const ALL_EVENTS = 0xffff;
+
 export type Direction = "original" | "reply";
 
 /** A tracked flow (`struct nf_conn`). The booleans are the bits of `ct->status`. */
@@ -61,7 +65,11 @@ export class Connection {
 
   /** `connmark`. */
   mark = 0;
-  zone = 0;
+  zone: Zone = DEFAULT_ZONE;
+  /** Which changes listeners hear of: bits of `enum ip_conntrack_events`. */
+  events = ALL_EVENTS;
+  /** A rule's pattern for new connections, which `-j CT` puts on a packet (`IPS_TEMPLATE`). */
+  template = false;
   /** Virtual nanoseconds at which it ends; before confirmation, the length of its life. */
   expires = 0;
   /** When it was created, virtual nanoseconds. */

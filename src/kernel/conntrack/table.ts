@@ -1,5 +1,6 @@
 import type { Connection, Tuple } from "./connection.ts";
 import { hashTuple } from "./tuple.ts";
+import { type Zone, zoneIn } from "./zone.ts";
 
 const FIRST_SIZE = 1024;
 
@@ -7,6 +8,8 @@ const FIRST_SIZE = 1024;
 export class TupleLink {
   next: TupleLink | null = null;
   hash = 0;
+  /** Of its direction, set when it enters the table. */
+  zone = 0;
 
   constructor(
     readonly connection: Connection,
@@ -25,11 +28,23 @@ export class ConnectionTable {
     return this.all.size;
   }
 
-  /** Borrows the tuple. */
-  find(tuple: Tuple): TupleLink | null {
+  /** `nf_conntrack_find_get()`: in the zone of the original direction, then in that of the reply. Borrows the tuple. */
+  find(tuple: Tuple, zone: Zone): TupleLink | null {
+    const original = zoneIn(zone, 0);
+    const link = this.findIn(tuple, zone, original);
+    if (link !== null || zoneIn(zone, 1) === original) return link;
+    return this.findIn(tuple, zone, zoneIn(zone, 1));
+  }
+
+  /** The same, in the zone of one direction: `id`. */
+  findIn(tuple: Tuple, zone: Zone, id: number): TupleLink | null {
     const hash = hashTuple(tuple);
     let link = this.buckets[hash & (this.buckets.length - 1)] ?? null;
-    while (link !== null && (link.hash !== hash || !link.tuple.equals(tuple))) link = link.next;
+    while (
+      link !== null &&
+      (link.hash !== hash || link.zone !== id || zoneIn(zone, link.direction) !== id || !link.tuple.equals(tuple))
+    )
+      link = link.next;
     return link;
   }
 
@@ -53,6 +68,7 @@ export class ConnectionTable {
 
   private link(link: TupleLink): void {
     link.hash = hashTuple(link.tuple);
+    link.zone = zoneIn(link.connection.zone, link.direction);
     const bucket = link.hash & (this.buckets.length - 1);
     link.next = this.buckets[bucket] ?? null;
     this.buckets[bucket] = link;

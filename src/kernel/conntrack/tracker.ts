@@ -15,6 +15,7 @@ import { ConnectionTable, type TupleLink } from "./table.ts";
 import { validFlags } from "./tcp-state.ts";
 import { startTcp, type TcpOutcome, trackTcp } from "./tcp-tracker.ts";
 import { invertTuple, readTuple } from "./tuple.ts";
+import { DEFAULT_ZONE, type Zone, zoneIn } from "./zone.ts";
 
 /** What `conntrack -E` prints. */
 export type ConnectionEvent = "NEW" | "UPDATE" | "DESTROY";
@@ -24,6 +25,10 @@ const LAST_ICMP_TYPE = 18;
 const SECOND = 1e9;
 /** A UDP flow is a stream once it has lasted this long. */
 const STREAM_AGE = 2 * SECOND;
+
+/** Bits of `enum ip_conntrack_events`. */
+const EVENT = { new: 1, destroy: 4, reply: 8, assured: 16, state: 32, mark: 128 };
+const LAST_ZONE = 0xffff;
 
 const STATES: readonly ConnectionState[] = WORDS.connectionState;
 const CHANGES: readonly string[] = WORDS.connectionChange;
@@ -45,6 +50,9 @@ export class Tracker {
   private readonly tuple = new Tuple();
   private readonly inverse = new Tuple();
   private readonly segment: { view: DataView; at: number; bytes: number };
+  /** The zone of the packet in hand, and the template that names it. */
+  private zone: Zone = DEFAULT_ZONE;
+  private template: Connection | null = null;
   private sweeping: IterableIterator<Connection> | null = null;
 
   constructor(private readonly net: Namespace) {
@@ -87,7 +95,13 @@ export class Tracker {
 
   /** `nf_conntrack_in()`. Never drops what it does not understand: that is INVALID, for rules to judge. */
   track(packet: Packet, hook: Hook): Verdict {
-    if (packet.connection !== null || packet.connectionState === "UNTRACKED") return "ACCEPT";
+    if (packet.connectionState === "UNTRACKED") return "ACCEPT";
+    const template = packet.connection as Connection | null;
+    if (template !== null) {
+      if (!template.template) return "ACCEPT";
+      packet.connection = null;
+    }
+    this.begin(packet, template);
     const { view } = packet;
     const at = NETWORK + ipv4.headerLength(view, NETWORK);
     packet.connectionState = "INVALID";
@@ -105,6 +119,13 @@ export class Tracker {
       if (icmp.isError(type)) return this.relate(packet, at);
     } else if (!this.sane(packet, at, protocol, verify)) return this.seen(packet, null);
     return this.resolve(packet, at, protocol);
+  }
+
+  /** What `-j CT` said of this packet holds for its flow (`nf_ct_zone_tmpl()`). */
+  private begin(packet: Packet, template: Connection | null): void {
+    this.template = template;
+    const zone = template === null ? DEFAULT_ZONE : template.zone;
+    this.zone = zone.fromMark ? { ...zone, id: packet.mark & LAST_ZONE } : zone;
   }
 
   /** `tcp_error()`, `udp_error()`: false for a datagram that no flow can own. */
@@ -141,7 +162,7 @@ export class Tracker {
     const { view } = packet;
     if (!readTuple(view, at + icmp.ICMP_HEADER, packet.end, this.tuple)) return this.seen(packet, null);
     if (!invertTuple(this.tuple, this.inverse)) return this.seen(packet, null);
-    const link = this.lookup(this.inverse);
+    const link = this.lookup(this.inverse, this.zone);
     if (link === null || link.tuple.destination !== ipv4.destination(view, NETWORK)) return this.seen(packet, null);
     packet.connection = link.connection;
     packet.connectionState = link.direction === 1 ? "RELATED_REPLY" : "RELATED";
@@ -151,7 +172,7 @@ export class Tracker {
   /** `resolve_normal_ct()` and the protocol's own view of the packet. */
   private resolve(packet: Packet, at: number, protocol: number): Verdict {
     for (;;) {
-      const link = this.lookup(this.tuple);
+      const link = this.lookup(this.tuple, this.zone);
       const direction = link === null ? 0 : link.direction;
       const connection = link === null ? this.create(packet, at, protocol) : link.connection;
       if (connection === null) return this.seen(packet, null);
@@ -184,6 +205,8 @@ export class Tracker {
     const connection = new Connection(++this.lastId, net.fabric.scheduler.now);
     connection.original.copy(this.tuple);
     connection.reply.copy(this.inverse);
+    connection.zone = this.zone;
+    if (this.template !== null) connection.events = this.template.events;
     if (protocol === ipv4.PROTOCOL_TCP) {
       connection.tcp = startTcp(this.segmentOf(packet, at), net.sysctls);
       if (connection.tcp === null) return null;
@@ -292,8 +315,16 @@ export class Tracker {
   }
 
   /** The live entry of a tuple; one that has run out ends here. */
-  lookup(tuple: Tuple): TupleLink | null {
-    const link = this.table.find(tuple);
+  lookup(tuple: Tuple, zone: Zone): TupleLink | null {
+    return this.alive(this.table.find(tuple, zone));
+  }
+
+  /** The live entry that holds a tuple in the zone of one direction. */
+  lookupIn(tuple: Tuple, zone: Zone, direction: 0 | 1): TupleLink | null {
+    return this.alive(this.table.findIn(tuple, zone, zoneIn(zone, direction)));
+  }
+
+  private alive(link: TupleLink | null): TupleLink | null {
     if (link === null || link.connection.expires > this.net.fabric.scheduler.now) return link;
     this.destroy(link.connection);
     return null;
@@ -305,8 +336,8 @@ export class Tracker {
     const connection = packet.connection as Connection;
     const { news } = connection;
     if (!connection.confirmed || connection.dying || this.listener === null) return "ACCEPT";
-    if (news.created) this.listener("NEW", connection);
-    else if (news.reply || news.assured || news.state || news.mark) this.listener("UPDATE", connection);
+    if (news.created) this.tell("NEW", connection, EVENT.new);
+    else if (news.reply || news.assured || news.state || news.mark) this.tell("UPDATE", connection, 0);
     else return "ACCEPT";
     this.forgetNews(connection);
     return "ACCEPT";
@@ -322,7 +353,8 @@ export class Tracker {
       connection.dying
     )
       return "ACCEPT";
-    if (this.lookup(connection.original) !== null || this.lookup(connection.reply) !== null) return "DROP";
+    const { original, reply, zone } = connection;
+    if (this.lookupIn(original, zone, 0) !== null || this.lookupIn(reply, zone, 1) !== null) return "DROP";
     this.sweep();
     connection.confirmed = true;
     connection.expires += this.net.fabric.scheduler.now;
@@ -331,6 +363,16 @@ export class Tracker {
     this.net.nat.remember(connection);
     this.record("confirm", packet, connection);
     return "ACCEPT";
+  }
+
+  /** `nf_conntrack_eventmask_report()`: unless a rule's `--ctevents` leaves out all of what happened. */
+  private tell(event: ConnectionEvent, connection: Connection, own: number): void {
+    if (this.listener === null) return;
+    const { reply, assured, state, mark } = connection.news;
+    const more =
+      (reply ? EVENT.reply : 0) | (assured ? EVENT.assured : 0) | (state ? EVENT.state : 0) | (mark ? EVENT.mark : 0);
+    const happened = event === "DESTROY" ? own : own | more;
+    if ((happened & connection.events) !== 0) this.listener(event, connection);
   }
 
   private forgetNews({ news }: Connection): void {
@@ -345,7 +387,7 @@ export class Tracker {
     this.table.remove(connection);
     this.net.nat.forget(connection);
     this.record("destroy", null, connection);
-    this.listener?.("DESTROY", connection);
+    this.tell("DESTROY", connection, EVENT.destroy);
   }
 
   /** Ends what has run out. */

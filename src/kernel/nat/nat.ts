@@ -5,6 +5,7 @@ import * as icmp from "../../wire/icmp.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import { type Connection, Tuple } from "../conntrack/connection.ts";
 import { invertTuple } from "../conntrack/tuple.ts";
+import { zoneIn } from "../conntrack/zone.ts";
 import { pull } from "../fragment.ts";
 import type { Namespace } from "../namespace.ts";
 import { type HookUser, PRIORITY } from "../netfilter/hook-user.ts";
@@ -151,12 +152,12 @@ export class Nat {
 
   /** `get_unique_tuple()`. */
   private chooseTuple(connection: Connection, current: Tuple, into: Tuple, range: NatRange, manip: Manip): void {
-    const isTaken = (tuple: Tuple) => this.isTaken(tuple);
+    const isTaken = (tuple: Tuple) => this.isTaken(connection, tuple);
     into.copy(current);
     if (manip === "source" && range.random === "no") {
       if (allows(range, current)) {
         if (!isTaken(current)) return;
-      } else if (this.reuseMapping(current, into, range) && !isTaken(into)) return;
+      } else if (this.reuseMapping(connection, current, into, range) && !isTaken(into)) return;
     }
     into.copy(current);
     if (range.addresses !== null) {
@@ -178,10 +179,10 @@ export class Nat {
   /** `nf_nat_used_tuple()`: would the answers to this tuple be mistaken for another flow's packets? */
   /** `nf_nat_used_tuple_harder()`: near the end of a search a new SYN evicts a closed flow whose sequence it has passed. */
   private isTakenFor(connection: Connection, tuple: Tuple, attemptsLeft: number): boolean {
-    if (!this.isTaken(tuple)) return false;
+    if (!this.isTaken(connection, tuple)) return false;
     const { tcp } = connection;
     if (attemptsLeft > HARDER || tcp === null || tcp.state !== "SYN_SENT") return true;
-    const link = this.net.tracker.lookup(this.reply);
+    const link = this.net.tracker.lookupIn(this.reply, connection.zone, 1);
     const old = link?.connection.tcp ?? null;
     if (link === null || old === null || link.direction === 0) return true;
     if (old.state !== "TIME_WAIT" && old.state !== "CLOSE") return true;
@@ -190,20 +191,21 @@ export class Nat {
     return false;
   }
 
-  private isTaken(tuple: Tuple): boolean {
-    return !invertTuple(tuple, this.reply) || this.net.tracker.lookup(this.reply) !== null;
+  private isTaken({ zone }: Connection, tuple: Tuple): boolean {
+    return !invertTuple(tuple, this.reply) || this.net.tracker.lookupIn(this.reply, zone, 1) !== null;
   }
 
   /** `find_appropriate_src()`: the mapping that this source already has, newest first. */
-  private reuseMapping(current: Tuple, into: Tuple, range: NatRange): boolean {
+  private reuseMapping({ zone: own }: Connection, current: Tuple, into: Tuple, range: NatRange): boolean {
     const known = this.bySource.get(sourceKey(current));
     if (known === undefined) return false;
     for (let i = known.length - 1; i >= 0; i--) {
-      const { original, reply, expires } = known[i]!;
+      const { original, reply, expires, zone } = known[i]!;
       if (
         original.source !== current.source ||
         original.sourcePort !== current.sourcePort ||
-        original.protocol !== current.protocol
+        original.protocol !== current.protocol ||
+        zoneIn(zone, 0) !== zoneIn(own, 0)
       )
         continue;
       if (expires <= this.net.fabric.scheduler.now) continue;
@@ -309,7 +311,14 @@ export class Nat {
     return true;
   }
 
-  /** A device went down or lost its address: what was masqueraded through it ends (`nf_nat_masquerade`). */
+  /** `inet_cmp()` of nf_nat_masquerade.c: a device lost an address that flows were masqueraded to. */
+  addressGone(device: Device, address: number): void {
+    for (const connection of [...this.net.tracker.table])
+      if (connection.masqueradeDevice === device.index && connection.reply.destination === address)
+        this.net.tracker.destroy(connection);
+  }
+
+  /** A device went down: what was masqueraded through it ends (`nf_nat_masquerade`). */
   deviceGone(device: Device): void {
     for (const connection of [...this.net.tracker.table])
       if (connection.masqueradeDevice === device.index) this.net.tracker.destroy(connection);

@@ -2,6 +2,7 @@ import { NETWORK, type Packet } from "../../../packet/packet.ts";
 import { maskOf } from "../../../wire/address.ts";
 import { type Connection, Tuple } from "../../conntrack/connection.ts";
 import { readTuple } from "../../conntrack/tuple.ts";
+import { DEFAULT_ZONE } from "../../conntrack/zone.ts";
 import type { Namespace } from "../../namespace.ts";
 import type { MatchKind } from "../extension.ts";
 import type { Match, RuleContext } from "../rule.ts";
@@ -19,7 +20,7 @@ function isClosed(connection: Connection): boolean {
 
 /** A connection that is confirmed and has not run out. */
 function find(net: Namespace, tuple: Tuple): Connection | null {
-  const connection = net.tracker.table.find(tuple)?.connection ?? null;
+  const connection = net.tracker.table.find(tuple, DEFAULT_ZONE)?.connection ?? null;
   return connection === null || connection.expires <= net.fabric.scheduler.now ? null : connection;
 }
 

@@ -1,28 +1,38 @@
 import type { Packet } from "../../../packet/packet.ts";
+import { Connection } from "../../conntrack/connection.ts";
 import type { Options, RuleScope, TargetKind } from "../extension.ts";
 import type { Target, TargetVerdict } from "../rule.ts";
 import { splitList, type Token, unexpected } from "../tokenizer.ts";
-import { readInteger } from "../value.ts";
+import { parseInteger } from "../value.ts";
 
 const EVENTS = "new related destroy reply assured protoinfo helper mark natseqinfo secmark label".split(" ");
 const EXPECTATION_EVENTS = ["new"];
 const HELPERS = "amanda ftp H.245 irc netbios-ns pptp Q.931 RAS sane sip snmp tftp".split(" ");
 const LAST_ZONE = 0xffff;
+/** Bit 0 for the original direction, bit 1 for the reply. */
+const DIRECTIONS = [
+  ["zone-orig", 1],
+  ["zone-reply", 2],
+  ["zone", 3],
+] as const;
 
-/** `xt_ct_target()` and `notrack_tg()` of xt_CT.c. */
+/** `xt_ct_target()` of xt_CT.c. */
 class CtTarget implements Target {
   constructor(
     readonly name: "CT" | "NOTRACK",
-    private readonly notrack: boolean,
+    /** Null takes packets out of tracking. */
+    private readonly template: Connection | null,
     private readonly text: string,
   ) {}
 
   get needsConntrack(): boolean {
-    return !this.notrack;
+    return this.template !== null;
   }
 
   apply(packet: Packet): TargetVerdict {
-    if (this.notrack && packet.connection === null) packet.connectionState = "UNTRACKED";
+    if (packet.connection !== null || packet.connectionState === "UNTRACKED") return "CONTINUE";
+    packet.connection = this.template;
+    packet.connectionState = this.template === null ? "UNTRACKED" : "NEW";
     return "CONTINUE";
   }
 
@@ -38,12 +48,32 @@ function readEvents(token: Token, known: readonly string[]): string {
   return known.filter((event) => items.some((item) => item.text === event)).join(",");
 }
 
-/** `5` or `mark`, the packet's mark; an empty string for zone 0, which is where everything is. */
-function readZone(options: Options, token: Token): string {
-  if (token.text === "mark") options.refuse(token, "zone 0; hopscope does not model other conntrack zones yet");
-  else if (readInteger(token, 0, LAST_ZONE, "a zone") === 0) return "";
-  else options.refuse(token, "zone 0; hopscope does not model other conntrack zones yet");
-  return token.text === "mark" ? "mark" : `${Number(token.text)}`;
+/** `5`, or `mark` for the packet's mark; null for zone 0, where everything is. */
+function readZone(token: Token): number | "mark" | null {
+  if (token.text === "mark") return "mark";
+  const zone = parseInteger(token.text);
+  if (zone >= 0 && zone <= LAST_ZONE) return zone === 0 ? null : zone;
+  throw unexpected(token, `a zone (0-${LAST_ZONE}, or mark)`, `Cannot parse ${token.text} as a zone ID`);
+}
+
+/** `xt_ct_tg_check()`: what the rule says of new connections. */
+function makeTemplate(options: Options): Connection {
+  const template = new Connection(0, 0);
+  template.template = true;
+  for (const [name, directions] of DIRECTIONS) {
+    const token = options.value(name);
+    const zone = token === null ? null : readZone(token);
+    if (zone === null) continue;
+    const fromMark = zone === "mark";
+    template.zone = { id: fromMark ? 0 : zone, directions, fromMark };
+    break;
+  }
+  const events = options.value("ctevents");
+  if (events !== null)
+    template.events = readEvents(events, EVENTS)
+      .split(",")
+      .reduce((bits, name) => bits | (1 << EVENTS.indexOf(name)), 0);
+  return template;
 }
 
 function readHelper(options: Options, scope: RuleScope, token: Token): string {
@@ -63,10 +93,10 @@ function printAll(options: Options, scope: RuleScope): string {
   if (events !== null) words.push(`--ctevents ${readEvents(events, EVENTS)}`);
   const expectations = options.value("expevents");
   if (expectations !== null) words.push(`--expevents ${readEvents(expectations, EXPECTATION_EVENTS)}`);
-  for (const name of ["zone-orig", "zone-reply", "zone"]) {
+  for (const [name] of DIRECTIONS) {
     const token = options.value(name);
-    const zone = token === null ? "" : readZone(options, token);
-    if (zone === "") continue;
+    const zone = token === null ? null : readZone(token);
+    if (zone === null) continue;
     words.push(`--${name} ${zone}`);
     break;
   }
@@ -82,12 +112,13 @@ export const ctKind: TargetKind = {
     { name: "zone" },
     { name: "helper", printable: true },
     { name: "timeout", printable: true },
-    { name: "ctevents", printable: true },
+    { name: "ctevents" },
     { name: "expevents", printable: true },
     { name: "zone-orig" },
     { name: "zone-reply" },
   ],
-  parse: (options, scope) => new CtTarget("CT", options.has("notrack"), printAll(options, scope)),
+  parse: (options, scope) =>
+    new CtTarget("CT", options.has("notrack") ? null : makeTemplate(options), printAll(options, scope)),
 };
 
 export const notrackKind: TargetKind = {
@@ -95,5 +126,5 @@ export const notrackKind: TargetKind = {
   tables: ["raw"],
   hooks: ["prerouting", "output"],
   options: [],
-  parse: () => new CtTarget("NOTRACK", true, ""),
+  parse: () => new CtTarget("NOTRACK", null, ""),
 };

@@ -1,0 +1,32 @@
+import { brctl } from "./brctl.ts";
+import { bridge } from "./bridge.ts";
+import { ifconfig } from "./ifconfig.ts";
+import { ip } from "./ip.ts";
+import type { Machine } from "./machine.ts";
+import { type Printed, Refusal } from "./printed.ts";
+import { route } from "./route.ts";
+
+type Tool = (args: readonly string[], machine: Machine) => Printed;
+
+const TOOLS: Readonly<Record<string, Tool>> = { bridge, brctl, ifconfig, ip, route };
+
+/** Every tool, by its name. */
+export const TOOL_NAMES: readonly string[] = Object.keys(TOOLS).sort();
+
+/** Tools that complain without saying who they are. */
+const NAMELESS = new Set(["ip", "bridge", "brctl", "ifconfig"]);
+
+/** Runs one tool; null where there is none of this name. */
+export function runTool(name: string, args: readonly string[], machine: Machine): Printed | null {
+  const base = name.replace(/^\/(usr\/(local\/)?)?s?bin\//, "");
+  const tool = Object.hasOwn(TOOLS, base) ? TOOLS[base]! : null;
+  if (tool === null) return null;
+  try {
+    return tool(args, machine);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const named =
+      NAMELESS.has(base) && !error.message.startsWith("hopscope") ? error.message : `${base}: ${error.message}`;
+    return { out: "", err: `${named}\n`, status: error.status };
+  }
+}
