@@ -2,7 +2,8 @@ import { NETWORK, type Packet } from "../../../packet/packet.ts";
 import { maskOf } from "../../../wire/address.ts";
 import { type Connection, Tuple } from "../../conntrack/connection.ts";
 import { readTuple } from "../../conntrack/tuple.ts";
-import { DEFAULT_ZONE } from "../../conntrack/zone.ts";
+import { DEFAULT_ZONE, type Zone, zoneIn } from "../../conntrack/zone.ts";
+import { jiffiesAt } from "../../jiffies.ts";
 import type { Namespace } from "../../namespace.ts";
 import type { MatchKind } from "../extension.ts";
 import type { Match, RuleContext } from "../rule.ts";
@@ -18,20 +19,80 @@ function isClosed(connection: Connection): boolean {
   return state === "TIME_WAIT" || state === "CLOSE";
 }
 
-/** A connection that is confirmed and has not run out. */
-function find(net: Namespace, tuple: Tuple): Connection | null {
-  const connection = net.tracker.table.find(tuple, DEFAULT_ZONE)?.connection ?? null;
+/** `find_or_evict()`: the connection, if it is confirmed and has not run out. */
+function find(net: Namespace, { tuple, zone }: Counted): Connection | null {
+  const connection = net.tracker.table.find(tuple, zone)?.connection ?? null;
   return connection === null || connection.expires <= net.fabric.scheduler.now ? null : connection;
 }
 
-/**
- * `connlimit_mt()` of xt_connlimit.c: each rule counts the connections of each network. Unlike Linux, the count does not
- * depend on when within a clock tick a packet comes.
- */
+/** One connection that is counted (`struct nf_conncount_tuple`). */
+interface Counted {
+  readonly tuple: Tuple;
+  readonly zone: Zone;
+}
+
+/** The connections of one network (`struct nf_conncount_list`). */
+class Counts {
+  readonly flows: Counted[] = [];
+  /** The clock tick of the last search for connections that are over, and how many were left. */
+  private lastSearch: number;
+  private left = 0;
+
+  constructor(private readonly net: Namespace) {
+    this.lastSearch = jiffiesAt(net.fabric.scheduler.now);
+  }
+
+  /** `__nf_conncount_add()` behind the first: forgets what is over, at most once a tick unless many came since. */
+  add(own: Tuple, zone: Zone, connection: Connection | null): void {
+    const now = jiffiesAt(this.net.fabric.scheduler.now);
+    if (connection?.confirmed) {
+      if (connection.assured) {
+        this.search(now);
+        return;
+      }
+    } else if (now === this.lastSearch && this.flows.length - this.left < MOST_GONE) {
+      this.flows.push({ tuple: new Tuple().copy(own), zone });
+      return;
+    }
+    for (let i = 0, gone = 0; i < this.flows.length && gone <= MOST_GONE; ) {
+      const counted = this.flows[i]!;
+      const found = find(this.net, counted);
+      if (found !== null && counted.tuple.equals(own) && zoneIn(found.zone, 0) === zoneIn(zone, 0)) return;
+      if (found !== null && !isClosed(found)) i++;
+      else {
+        this.flows.splice(i, 1);
+        gone++;
+      }
+    }
+    this.searched(now);
+    this.flows.push({ tuple: new Tuple().copy(own), zone });
+  }
+
+  /** `nf_conncount_gc_list()`. */
+  private search(now: number): void {
+    if (now === this.lastSearch) return;
+    for (let i = 0, gone = 0; i < this.flows.length && gone <= MOST_GONE; ) {
+      const found = find(this.net, this.flows[i]!);
+      if (found !== null && !isClosed(found)) i++;
+      else {
+        this.flows.splice(i, 1);
+        gone++;
+      }
+    }
+    this.searched(now);
+  }
+
+  private searched(now: number): void {
+    this.lastSearch = now;
+    this.left = this.flows.length;
+  }
+}
+
+/** `connlimit_mt()` of xt_connlimit.c: each rule counts the connections of each network. */
 class ConnlimitMatch implements Match {
   readonly name = "connlimit";
   private readonly mask: number;
-  private readonly flows = new Map<number, Tuple[]>();
+  private readonly networks = new Map<number, Counts>();
   private readonly tuple = new Tuple();
 
   constructor(
@@ -51,25 +112,20 @@ class ConnlimitMatch implements Match {
       return false;
     }
     const address = (this.source ? view.getInt32(NETWORK + 12) : view.getInt32(NETWORK + 16)) & this.mask;
-    const count = this.count(context.net, address, connection === null ? this.tuple : connection.original);
-    return count > this.limit === this.above;
+    return this.count(context.net, address, connection) > this.limit === this.above;
   }
 
-  /** `__nf_conncount_add()`: forgets connections that are over up to where this one stands, or adds it at the end. */
-  private count(net: Namespace, address: number, own: Tuple): number {
-    let flows = this.flows.get(address);
-    if (flows === undefined) this.flows.set(address, (flows = []));
-    for (let i = 0, gone = 0; i < flows.length && gone <= MOST_GONE; ) {
-      const connection = find(net, flows[i]!);
-      if (connection !== null && flows[i]!.equals(own)) return flows.length;
-      if (connection !== null && !isClosed(connection)) i++;
-      else {
-        flows.splice(i, 1);
-        gone++;
-      }
-    }
-    flows.push(new Tuple().copy(own));
-    return flows.length;
+  /** `count_tree()`. */
+  private count(net: Namespace, address: number, known: Connection | null): number {
+    const zone = known === null ? DEFAULT_ZONE : known.zone;
+    const connection = known ?? net.tracker.table.find(this.tuple, zone)?.connection ?? null;
+    const own = known === null ? this.tuple : known.original;
+    let counts = this.networks.get(address);
+    if (counts === undefined || counts.flows.length === 0) {
+      this.networks.set(address, (counts = new Counts(net)));
+      counts.flows.push({ tuple: new Tuple().copy(own), zone });
+    } else counts.add(own, zone, connection);
+    return counts.flows.length;
   }
 
   print(): string {

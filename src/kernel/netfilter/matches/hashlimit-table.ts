@@ -1,13 +1,14 @@
 import { NETWORK, type Packet } from "../../../packet/packet.ts";
 import * as ipv4 from "../../../wire/ipv4.ts";
+import { HZ, lastTick } from "../../jiffies.ts";
 import { PROTOCOL_DCCP, PROTOCOL_SCTP, PROTOCOL_UDPLITE } from "../protocol-name.ts";
 import { bytesOfCost, type Rate } from "./hashlimit-rate.ts";
 
 const MICROSECOND = 1000;
 const MILLISECOND = 1_000_000;
 const SECOND = 1e9;
-/** What a second of bytes is worth: `CREDITS_PER_JIFFY_BYTES * HZ`, for 250 ticks a second. */
-const BYTE_CREDITS = 2 ** 24 * 250;
+/** What a second of bytes is worth: `CREDITS_PER_JIFFY_BYTES * HZ`. */
+const BYTE_CREDITS = 2 ** 24 * HZ;
 const CHUNK_SHIFT = 4;
 const ESP = 50;
 const AH = 51;
@@ -66,7 +67,8 @@ export class HashlimitTable {
   }
 
   /** True below the limit; null where the packet has no ports or the table no room. */
-  grants(packet: Packet, now: number): boolean | null {
+  grants(packet: Packet, time: number): boolean | null {
+    const now = lastTick(time);
     const entry = this.find(packet, now);
     if (entry === null) return null;
     entry.expires = now + this.config.expires * MILLISECOND;
@@ -157,7 +159,7 @@ export class HashlimitTable {
     entry.credit = rate.bytes ? BYTE_CREDITS : rate.average * MICROSECOND * rate.burst;
   }
 
-  /** `rateinfo_recalc()`. Unlike Linux, time is not cut into clock ticks. */
+  /** `rateinfo_recalc()`. */
   private spend(entry: Entry, now: number): boolean {
     const cost = this.config.rate.average * MICROSECOND;
     entry.credit = Math.min(entry.credit + now - entry.before, cost * this.config.rate.burst);

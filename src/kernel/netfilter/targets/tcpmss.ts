@@ -2,12 +2,16 @@ import { NETWORK, type Packet } from "../../../packet/packet.ts";
 import { replace16 } from "../../../wire/checksum.ts";
 import * as ipv4 from "../../../wire/ipv4.ts";
 import * as tcp from "../../../wire/tcp.ts";
+import type { Route } from "../../fib.ts";
 import { pull } from "../../fragment.ts";
+import { outDevice } from "../../ip-output.ts";
 import type { TargetKind } from "../extension.ts";
 import type { RuleContext, Target, TargetVerdict } from "../rule.ts";
 import { readInteger } from "../value.ts";
 import { traceChange } from "./change.ts";
 
+/** `IP_MAX_MTU`. */
+const LARGEST_MTU = 0xffff;
 const MSS_OPTION = 2;
 const MSS_LENGTH = 4;
 const HEADERS = ipv4.IPV4_HEADER + tcp.TCP_HEADER;
@@ -57,10 +61,17 @@ class TcpmssTarget implements Target {
   }
 }
 
-/** Unlike Linux, the MTU of the devices that it came in by and leaves by, not that of both routes. */
-function pathMtu(packet: Packet, context: RuleContext): number {
-  const arrival = packet.arrival === 0 ? null : context.net.deviceByIndex(packet.arrival);
-  return Math.min(context.out?.mtu ?? 0xffff, context.in?.mtu ?? arrival?.mtu ?? 0xffff);
+/** `dst_mtu()` of its own route and `tcpmss_reverse_mtu()`: what is known of the way on and of the way back. */
+function pathMtu(packet: Packet, { net, out }: RuleContext): number {
+  const { view } = packet;
+  const back = net.path({ destination: ipv4.source(view, NETWORK), source: 0, tos: 0, mark: 0, device: 0 });
+  const route = packet.route as Route | null;
+  // A bridged packet has no route: the bridge device stands for one (`br_netfilter_rtable_init()`).
+  const onward =
+    route === null
+      ? (out?.mtu ?? LARGEST_MTU)
+      : net.paths.mtu(ipv4.destination(view, NETWORK), route, outDevice(net, route));
+  return Math.min(onward, back.error === null ? back.mtu : LARGEST_MTU, LARGEST_MTU);
 }
 
 /** Offset of the MSS option, or 0. */

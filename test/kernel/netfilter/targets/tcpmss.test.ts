@@ -8,9 +8,10 @@ import { contextOf, device, expectCanonical, pool, refusal, targetOf } from "../
 const MANGLE = { table: "mangle", chain: "FORWARD" } as const;
 const MSS_1460 = [2, 4, 0x05, 0xb4];
 
-function apply(options: string, packet: Packet): string {
-  const context = contextOf("forward");
-  context.in = device("eth0", 1, 1500);
+/** The way back to the source has an MTU of `back`, null for no way; the packet is bridged, so `out` is its way on. */
+function apply(options: string, packet: Packet, back: number | null = 1500): string {
+  const path = () => (back === null ? { error: "ENETUNREACH", mtu: 0 } : { error: null, mtu: back });
+  const context = contextOf("forward", { path });
   context.out = device("ppp0", 2, 1400);
   return targetOf(`-p tcp -j TCPMSS ${options}`, MANGLE).apply(packet, context);
 }
@@ -54,10 +55,14 @@ describe("the target TCPMSS", () => {
     expect(bytesOf(packet)).toEqual(before);
   });
 
-  it("clamps to the smaller MTU less 40", () => {
+  it.each([
+    ["the way on", 1500, 1360],
+    ["the way back", 1300, 1260],
+    ["the way on where there is none back", null, 1360],
+  ])("clamps to the MTU of %s less 40", (_, back, mss) => {
     const packet = tcpPacket(pool, { options: MSS_1460 });
-    apply("--clamp-mss-to-pmtu", packet);
-    expect(optionsOf(packet)).toEqual([2, 4, 0x05, 0x50]);
+    apply("--clamp-mss-to-pmtu", packet, back);
+    expect(optionsOf(packet)).toEqual([2, 4, mss >> 8, mss & 255]);
     expect(isIntact(packet)).toBe(true);
   });
 
