@@ -20,6 +20,7 @@ export interface RunOptions {
   readonly until?: number;
   /** What its translators behave like instead. */
   readonly preset?: PresetName;
+  readonly engine?: string;
   readonly output?: string;
   readonly pcap?: string;
 }
@@ -44,11 +45,12 @@ const coloured = (line: StoryLine): string =>
 /** `hopscope run`: 0 when every expectation holds, 1 when one fails. @throws {InputError} */
 export function run(nameOrFile: string, options: RunOptions): number {
   const scenario = loadScenario(nameOrFile);
-  const { seed, until, preset } = options;
+  const { seed, until, preset, engine } = options;
   const outcome = runScenario(scenario, {
     ...(seed === undefined ? {} : { seed }),
     ...(until === undefined ? {} : { until }),
     ...(preset === undefined ? {} : { preset }),
+    ...(engine === undefined ? {} : { engine }),
   });
   const { names } = outcome.recorder;
   if (options.pcap !== undefined) writeFileSync(options.pcap, formatPcapng(outcome.capture.frames, names));

@@ -15,6 +15,16 @@ import { attempt, hostAt, type Material } from "./network.ts";
 const PATH: Path = ["docker"];
 const DEFAULT_NAMESPACE = "host";
 
+/** The engines that a scenario with Docker is about, its own first. @throws {InputError} for one that there is not. */
+export function enginesOf({ source }: Material, { engine, also = [] }: DockerSpec): [Engine, ...Engine[]] {
+  const find = (name: string | number, path: Path) =>
+    attempt(source, [...PATH, ...path], "an engine", () => findEngine(String(name)));
+  return [
+    engine === undefined ? DEFAULT_ENGINE : find(engine, ["engine"]),
+    ...also.map((name, i) => find(name, ["also", i])),
+  ];
+}
+
 /** dockerd in one namespace of a scenario, with what its compose file or commands ask of it. */
 export class ScenarioDocker {
   readonly daemon: Daemon;
@@ -27,13 +37,14 @@ export class ScenarioDocker {
     private readonly material: Material,
     private readonly world: World,
     spec: DockerSpec,
+    engine: Engine,
   ) {
     const { source } = material;
     this.processes = new Processes(world);
     const name = spec.in ?? DEFAULT_NAMESPACE;
     const host = hostAt(source, spec.in === undefined ? PATH : [...PATH, "in"], world, name);
     this.daemon = new Daemon({
-      engine: this.engine(spec),
+      engine,
       options: this.options(spec),
       random: world.fabric.random.fork("docker"),
       host: hostFacts(world, host),
@@ -42,12 +53,6 @@ export class ScenarioDocker {
     for (const command of material.docker.commands) this.daemon.execute(command);
     this.plan = { namespace: name, steps: this.daemon.takeSteps(), notices: material.docker.notices };
     this.perform(this.plan.steps);
-  }
-
-  private engine(spec: DockerSpec): Engine {
-    const { engine } = spec;
-    if (engine === undefined) return DEFAULT_ENGINE;
-    return attempt(this.material.source, [...PATH, "engine"], "an engine", () => findEngine(String(engine)));
   }
 
   private options({ daemon = {} }: DockerSpec): DaemonOptions {

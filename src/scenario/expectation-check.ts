@@ -1,4 +1,5 @@
 import type { Path } from "../docker/source.ts";
+import type { Engine } from "../docker/engine.ts";
 import type { World } from "../world/world.ts";
 import { parseTuple } from "./flow-text.ts";
 import { EXPECTATION_SUBJECTS, type ExpectationSpec, type Subject, subjectOf } from "./format.ts";
@@ -7,10 +8,29 @@ import { parseRuleName } from "./rule-name.ts";
 import { FIELD_KEYS } from "./sight.ts";
 import type { ProgramRun } from "./steps.ts";
 
-/** @throws {InputError} for an expectation that can never be met, as it names what does not exist. */
-export function checkExpectations(material: Material, world: World, programs: readonly ProgramRun[]): void {
-  for (const [i, spec] of (material.spec.expect ?? []).entries())
-    new Check(material, world, ["expect", i]).run(spec, programs);
+/** Whether an expectation counts where this engine runs; null for a scenario without Docker. */
+export const isAbout = ({ engine }: ExpectationSpec, running: Engine | null): boolean =>
+  engine === undefined || String(engine) === running?.name;
+
+/**
+ * Checks what counts under `running`, one of the engines of the scenario.
+ * @throws {InputError} for an expectation that can never be met, as it names what does not exist.
+ */
+export function checkExpectations(
+  material: Material,
+  world: World,
+  programs: readonly ProgramRun[],
+  engines: readonly (Engine | null)[],
+  running: Engine | null,
+): void {
+  for (const [i, spec] of (material.spec.expect ?? []).entries()) {
+    const path: Path = ["expect", i];
+    if (!engines.some((engine) => isAbout(spec, engine))) {
+      const names = engines.map((engine) => engine?.name ?? "none");
+      throw material.source.error([...path, "engine"], `an engine of this scenario (${names.join(", ")})`);
+    }
+    if (isAbout(spec, running)) new Check(material, world, path).run(spec, programs);
+  }
 }
 
 class Check {

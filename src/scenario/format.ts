@@ -144,8 +144,11 @@ const daemon = keys("daemon.json", {
 });
 
 const ENGINE = "an engine (23, 27, 28.0, 28.5, 29)";
+const engine = z.union([z.string(), z.number()], { error: ENGINE }).describe(ENGINE);
+
 const docker = keys("a Docker host", {
-  engine: z.union([z.string(), z.number()], { error: ENGINE }).describe(ENGINE).optional(),
+  engine: engine.optional(),
+  also: list(engine, "engines that the scenario holds for as well").optional(),
   in: namespace.describe("the namespace that dockerd runs in; without it, host").optional(),
   daemon: daemon.optional(),
   run: list(text("a command such as docker run -d --name web nginx"), "a list of docker commands").optional(),
@@ -266,6 +269,7 @@ const tuple = text("a tuple such as icmp src=172.17.0.2 dst=203.0.113.10");
 export const EXPECTATION_SUBJECTS = ["dropped", "delivered", "matched", "output", "conntrack"] as const;
 
 const expectation = keys("an expectation", {
+  engine: engine.describe("the only engine that it is about; all where absent").optional(),
   packet: z.enum(PACKET_KINDS, { error: `a kind of packet (${PACKET_KINDS.join(", ")})` }).optional(),
   at: end.describe("the device at which the packet is seen").optional(),
   direction: z.enum(["in", "out"], { error: "in or out" }).describe("arriving (in) or leaving (out)").optional(),

@@ -1,3 +1,4 @@
+import { type Engine, findEngine } from "../docker/engine.ts";
 import type { DockerHost } from "../docker/model.ts";
 import type { Plan as DockerPlan } from "../docker/plan.ts";
 import type { RunEnd } from "../sim/scheduler.ts";
@@ -5,12 +6,12 @@ import { Capture } from "../trace/capture.ts";
 import type { Recorder } from "../trace/recorder.ts";
 import type { PresetName } from "../translator/preset.ts";
 import type { World } from "../world/world.ts";
-import { ScenarioDocker } from "./docker.ts";
+import { enginesOf, ScenarioDocker } from "./docker.ts";
 import { Evidence, type Flow } from "./evidence.ts";
 import { judge, type Verdict } from "./expectation.ts";
-import { checkExpectations } from "./expectation-check.ts";
+import { checkExpectations, isAbout } from "./expectation-check.ts";
 import type { LessonSpec } from "./format.ts";
-import { applySysctls, buildNetwork, type Material } from "./network.ts";
+import { applySysctls, attempt, buildNetwork, type Material } from "./network.ts";
 import { parseDuration } from "./quantity.ts";
 import { type ReadFile, readMaterial } from "./reading.ts";
 import { Plan, type ProgramRun } from "./steps.ts";
@@ -28,6 +29,8 @@ export interface Scenario {
   readonly seed: number;
   /** Virtual nanoseconds at which a run ends; null for "when nothing is under way". */
   readonly until: number | null;
+  /** The Docker engines that it is about, its own first; none without Docker. */
+  readonly engines: readonly string[];
   /** What Docker does before it begins; null for a scenario without Docker. */
   readonly dockerPlan: DockerPlan | null;
   readonly material: Material;
@@ -54,12 +57,18 @@ export function parseScenario(text: string, file: string, readFile?: ReadFile): 
   const material = readMaterial(text, file, readFile);
   const { spec } = material;
   const seed = spec.seed ?? 1;
-  const { world, docker } = build(material, seed);
-  const plan = new Plan(material, world, docker);
-  checkExpectations(material, world, plan.programs);
+  const engines = spec.docker === undefined ? [null] : enginesOf(material, spec.docker);
+  let dockerPlan: DockerPlan | null = null;
+  for (const engine of engines) {
+    const { world, docker } = build(material, { seed, engine });
+    dockerPlan ??= docker?.plan ?? null;
+    const plan = new Plan(material, world, docker);
+    checkExpectations(material, world, plan.programs, engines, engine);
+  }
   const until = spec.until === undefined ? null : parseDuration(spec.until);
   const { title, story = "", lesson = null } = spec;
-  return { file, title, story, lesson, seed, until, dockerPlan: docker?.plan ?? null, material };
+  const names = engines.flatMap((engine) => engine?.name ?? []);
+  return { file, title, story, lesson, seed, until, engines: names, dockerPlan, material };
 }
 
 /** What may happen in one instant before it counts as a storm; all of it is recorded, so memory sets the bound. */
@@ -71,11 +80,18 @@ export interface RunOptions {
   readonly until?: number;
   /** What its translators behave like instead, at the addresses that they have. */
   readonly preset?: PresetName;
+  /** Another Docker engine than its own. */
+  readonly engine?: string;
 }
 
+/** @throws {InputError} for an engine that there is not. */
 export function runScenario(scenario: Scenario, options: RunOptions = {}): Outcome {
   const { material } = scenario;
-  const { world, docker } = build(material, options.seed ?? scenario.seed, options.preset);
+  const { world, docker } = build(material, {
+    seed: options.seed ?? scenario.seed,
+    preset: options.preset ?? null,
+    engine: chooseEngine(scenario, options.engine),
+  });
   const recorder = world.fabric.record();
   const capture = new Capture();
   world.fabric.capture = capture;
@@ -88,7 +104,9 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
   plan.start();
   const end = world.run(options.until ?? scenario.until ?? undefined, MOST_AT_ONCE);
   const evidence = new Evidence(recorder, capture, flows);
-  const expectations = (material.spec.expect ?? []).map((spec) => judge(spec, evidence, plan.programs));
+  const expectations = (material.spec.expect ?? [])
+    .filter((spec) => isAbout(spec, docker?.daemon.engine ?? null))
+    .map((spec) => judge(spec, evidence, plan.programs));
   return {
     world,
     docker: docker?.daemon ?? null,
@@ -105,12 +123,28 @@ interface Built {
   readonly docker: ScenarioDocker | null;
 }
 
+function chooseEngine({ material }: Scenario, name: string | undefined): Engine | null {
+  const { source, spec } = material;
+  if (spec.docker === undefined) {
+    if (name === undefined) return null;
+    throw source.error(["docker"], "a scenario with Docker, where an engine is asked for");
+  }
+  const [own] = enginesOf(material, spec.docker);
+  return name === undefined ? own : attempt(source, ["docker", "engine"], "an engine", () => findEngine(name));
+}
+
+interface BuildOptions {
+  readonly seed: number;
+  readonly preset?: PresetName | null;
+  readonly engine: Engine | null;
+}
+
 /** The world of a scenario, and dockerd in it. What the scenario itself says of sysctls comes after Docker's. */
-function build(material: Material, seed: number, preset: PresetName | null = null): Built {
+function build(material: Material, { seed, preset = null, engine }: BuildOptions): Built {
   const world = buildNetwork(material, seed, preset);
   const { docker, namespaces } = material.spec;
-  if (docker === undefined) return { world, docker: null };
-  const made = new ScenarioDocker(material, world, docker);
+  if (docker === undefined || engine === null) return { world, docker: null };
+  const made = new ScenarioDocker(material, world, docker, engine);
   const { namespace } = made.daemon;
   const path = ["namespaces", namespace, "sysctls"];
   applySysctls(material.source, path, world.host(namespace), namespaces[namespace]?.sysctls ?? {});

@@ -1,10 +1,14 @@
 import type { Path } from "../docker/source.ts";
+import type { Namespace } from "../kernel/namespace.ts";
+import type { Table, TableName } from "../kernel/netfilter/rule.ts";
+import { parseRules } from "../kernel/netfilter/rule-text.ts";
 import { Sysctls } from "../kernel/sysctl.ts";
 import { parseCommand } from "../program/commands.ts";
 import type { Program } from "../program/program.ts";
 import type { Timer } from "../sim/scheduler.ts";
 import { STEP } from "../trace/step.ts";
 import { ETHERNET_HEADER } from "../wire/ethernet.ts";
+import { InputError } from "../wire/input-error.ts";
 import type { World } from "../world/world.ts";
 import type { ScenarioDocker } from "./docker.ts";
 import { STEP_ACTIONS, type StepSpec } from "./format.ts";
@@ -43,6 +47,8 @@ export class Plan {
   readonly programs: ProgramRun[] = [];
   private readonly actions: Action[] = [];
   private readonly faults: Action[] = [];
+  /** What the iptables commands so far make of each namespace's rules. */
+  private readonly planned = new Map<Namespace, Map<TableName, Table>>();
 
   /** Checks all steps and faults against the world. @throws {InputError}. */
   constructor(
@@ -164,6 +170,7 @@ export class Plan {
     const { source } = this.material;
     const command = spec.run!;
     if (command.startsWith("docker ")) return this.dockerCommand(command, path);
+    if (/^iptables\s/.test(command)) return this.iptables(spec, [...path, "run"]);
     const program = parseCommand(command, source.placeInside([...path, "run"], 1, 1));
     if (program.endless === true && this.material.spec.until === undefined)
       throw source.error([...path, "run"], `a command that ends (${program.name} -c 1), or an until in the scenario`);
@@ -178,6 +185,30 @@ export class Plan {
     return (done) => {
       this.launch(program, run, spec.env ?? {}, done);
       if (program.serves && run.status === null) done();
+    };
+  }
+
+  /** `iptables [-t table] ...`. It is read once before the run, onto what the steps before it make of the rules. */
+  private iptables(spec: StepSpec, path: Path): Action["perform"] {
+    const { source } = this.material;
+    const { net } = hostAt(source, [...path.slice(0, -1), "in"], this.world, spec.in!);
+    const [, start = "", table = "filter", rest = ""] = /^(iptables\s+(?:-t\s+(\S+)\s+)?)(.*)$/s.exec(spec.run!)!;
+    const read = (onto: ReadonlyMap<TableName, Table>): Table[] => {
+      try {
+        return parseRules(`*${table}\n${rest}\nCOMMIT\n`, source.file, { onto, sets: net.sets });
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        const { line, column } = error.place;
+        const at = line === 1 ? spec.run!.indexOf(table) + 1 : start.length + column;
+        throw new InputError(source.placeInside(path, 1, at), error.found, error.expected);
+      }
+    };
+    const planned = this.planned.get(net) ?? new Map(net.netfilter.tables);
+    this.planned.set(net, planned);
+    for (const changed of read(planned)) planned.set(changed.name, changed);
+    return (done) => {
+      net.netfilter.load(read(net.netfilter.tables));
+      done();
     };
   }
 
