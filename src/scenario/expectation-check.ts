@@ -1,5 +1,5 @@
-import type { Path } from "../docker/source.ts";
 import type { Engine } from "../docker/engine.ts";
+import type { Path } from "../docker/source.ts";
 import type { World } from "../world/world.ts";
 import { parseTuple } from "./flow-text.ts";
 import { EXPECTATION_SUBJECTS, type ExpectationSpec, type Subject, subjectOf } from "./format.ts";
@@ -83,7 +83,7 @@ class Check {
   private checkKeys(spec: ExpectationSpec, subject: Subject): void {
     const { source, path } = this;
     const aboutPackets = subject !== "output" && subject !== "conntrack";
-    const allowed: string[] = ["count", ...(aboutPackets ? ["packet", ...FIELD_KEYS] : [])];
+    const allowed: string[] = ["engine", "count", ...(aboutPackets ? ["packet", ...FIELD_KEYS] : [])];
     if (subject === "arrival") allowed.push("at", "direction");
     else allowed.push(subject);
     for (const key of Object.keys(spec))
@@ -102,7 +102,8 @@ class Check {
     if (rule === null) throw this.source.error(path, 'a table, its chain and "policy", a rule number or the rule');
     const [namespace] = at.split("/");
     const changed = (this.material.spec.steps ?? []).some(
-      (step) => step.in === namespace && (step.rules !== undefined || step.rules_file !== undefined),
+      ({ in: place, rules, rules_file, run = "" }) =>
+        place === namespace && (rules !== undefined || rules_file !== undefined || /^iptables\s/.test(run)),
     );
     if (changed) return;
     const chain = this.world.host(namespace!).net.netfilter.tables.get(rule.table)?.chains.get(rule.chain);

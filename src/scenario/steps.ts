@@ -1,7 +1,7 @@
 import type { Path } from "../docker/source.ts";
 import type { Namespace } from "../kernel/namespace.ts";
 import type { Table, TableName } from "../kernel/netfilter/rule.ts";
-import { parseRules } from "../kernel/netfilter/rule-text.ts";
+import { formatTables, parseRules } from "../kernel/netfilter/rule-text.ts";
 import { Sysctls } from "../kernel/sysctl.ts";
 import { parseCommand } from "../program/commands.ts";
 import type { Program } from "../program/program.ts";
@@ -203,7 +203,7 @@ export class Plan {
         throw new InputError(source.placeInside(path, 1, at), error.found, error.expected);
       }
     };
-    const planned = this.planned.get(net) ?? new Map(net.netfilter.tables);
+    const planned = this.planned.get(net) ?? copyOf(net);
     this.planned.set(net, planned);
     for (const changed of read(planned)) planned.set(changed.name, changed);
     return (done) => {
@@ -256,6 +256,11 @@ export class Plan {
     const usual = (this.material.spec.links ?? []).find(({ ends }) => ends.includes(end)) ?? {};
     this.faults.push({ at: stop, after: 0, perform: () => impair(world, device, usual) });
   }
+}
+
+function copyOf({ netfilter, name, sets }: Namespace): Map<TableName, Table> {
+  const tables = parseRules(formatTables([...netfilter.tables.values()], { counters: false }), name, { sets });
+  return new Map(tables.map((table) => [table.name, table]));
 }
 
 /** An action that is done at once. */

@@ -1,7 +1,7 @@
 import type { Connection, Tuple } from "../../../src/kernel/conntrack/connection.ts";
 import { Capture, type CapturedFrame } from "../../../src/trace/capture.ts";
 import type { Recorder } from "../../../src/trace/recorder.ts";
-import { type PacketTrace, readTrace } from "../../../src/trace/trace.ts";
+import { type PacketTrace, readTrace, type Trace } from "../../../src/trace/trace.ts";
 import { formatXtables } from "../../../src/trace/xtables-monitor.ts";
 import { formatIpv4 } from "../../../src/wire/address.ts";
 import * as ipv4 from "../../../src/wire/ipv4.ts";
@@ -40,7 +40,7 @@ export class Listener {
       ...this.framesOf(this.namespace)
         .filter(({ device, frame }) => device !== "lo" || frame.direction === "in")
         .map(({ device, frame }) => `DEV ${tcpdump.print(device, frame)}`),
-      ...this.hooks(PROTOCOLS[protocol]),
+      ...hooksOf(readTrace(this.recorder), this.namespace, protocol),
       "",
     ].join("\n");
   }
@@ -51,13 +51,6 @@ export class Listener {
       const name = this.recorder.names.get(frame.place);
       return name?.kind === "device" && name.namespace === namespace ? [{ device: name.device, frame }] : [];
     });
-  }
-
-  private hooks(protocol: number): string[] {
-    const trace = readTrace(this.recorder);
-    const packets = trace.packets.filter((packet) => protocolOf(packet) === protocol);
-    const told = formatXtables({ ...trace, packets }, { namespace: this.namespace });
-    return hookLines(told.split("\n").filter((line) => line !== ""));
   }
 
   private connection({ original, reply, seenReply, assured, expires, tcp }: Connection): string {
@@ -72,6 +65,13 @@ export class Listener {
       ...(assured ? ["[ASSURED]"] : []),
     ].join(" ");
   }
+}
+
+/** What the hooks of a namespace said of the packets of one protocol. */
+export function hooksOf(trace: Trace, namespace: string, protocol: Protocol): string[] {
+  const packets = trace.packets.filter((packet) => protocolOf(packet) === PROTOCOLS[protocol]);
+  const told = formatXtables({ ...trace, packets }, { namespace });
+  return hookLines(told.split("\n").filter((line) => line !== ""));
 }
 
 function protocolOf({ hops }: PacketTrace): number | null {
