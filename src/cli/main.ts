@@ -44,7 +44,11 @@ function commands(): Command {
     .addOption(new Option("-l, --level <level>", "how much to tell").choices(["hop", "step", "byte"]).default("step"))
     .option("-s, --seed <number>", "seed of everything random", integer)
     .option("-u, --until <time>", "end at this virtual time, such as 5s or 200ms", duration)
-    .option("--engine <engine>", "the Docker engine, instead of the scenario's own: 23, 27, 28.0, 28.5 or 29")
+    .addOption(
+      new Option("-e, --engine <engine>", "the Docker Engine, instead of the scenario's own").choices(
+        ENGINES.map(({ name }) => name),
+      ),
+    )
     .addOption(new Option("--preset <tool>", "what its translators behave like").choices(PRESET_NAMES))
     .option("-o, --output <file>", "write the trace to a file")
     .option("-w, --pcap <file>", "write the frames of every device to a pcapng file")
