@@ -18,7 +18,7 @@ import { parseUdpEchoServer } from "./udp-echo-server.ts";
 /** Every program: its options, and how its arguments are read. */
 const COMMANDS: Readonly<Record<string, readonly [Grammar | string, (words: Arguments) => Program]>> = {
   ping: ["c:i:W:w:s:t:M:n", parsePing],
-  traceroute: ["If:m:q:w:p:n", parseTraceroute],
+  traceroute: ["ITf:m:q:w:p:n", parseTraceroute],
   "udp-echo-server": ["b:", parseUdpEchoServer],
   "udp-client": ["c:W:p:u", parseUdpClient],
   "tcp-echo-server": ["b:", parseTcpEchoServer],

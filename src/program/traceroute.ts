@@ -1,6 +1,7 @@
 import type { Timer } from "../sim/scheduler.ts";
 import type { PingSocket } from "../socket/ping.ts";
 import { strerror } from "../socket/strerror.ts";
+import type { TcpSocket } from "../socket/tcp.ts";
 import type { UdpSocket } from "../socket/udp.ts";
 import { formatIpv4 } from "../wire/address.ts";
 import * as icmp from "../wire/icmp.ts";
@@ -14,8 +15,8 @@ export interface TracerouteOptions {
   readonly destination: number;
   /** The name that stood for it. */
   readonly name?: string;
-  /** What the probes are: UDP datagrams to ports where nobody listens, or ICMP echo requests. */
-  readonly method?: "udp" | "icmp";
+  /** What the probes are: UDP datagrams to ports where nobody listens, ICMP echo requests, or TCP connections. */
+  readonly method?: "udp" | "icmp" | "tcp";
   readonly firstHop?: number;
   readonly maxHops?: number;
   /** Probes for each hop. */
@@ -34,12 +35,12 @@ const UDP_DATA = new Uint8Array(PACKET - 28).map((_, i) => 0x40 + i);
 /** `traceroute` of Linux, as its options are read. @throws {InputError}. */
 export function parseTraceroute(words: Arguments): Program {
   const options = {
-    method: words.has("I") ? ("icmp" as const) : ("udp" as const),
+    method: words.has("I") ? ("icmp" as const) : words.has("T") ? ("tcp" as const) : ("udp" as const),
     firstHop: words.integer("f", 1, [1, 255]),
     maxHops: words.integer("m", 30, [1, 255]),
     probes: words.integer("q", 3, [1, 10]),
     timeout: words.seconds("w", 5),
-    port: words.integer("p", 33_434, [1, 65_535]),
+    port: words.integer("p", words.has("T") ? 80 : 33_434, [1, 65_535]),
     numeric: words.has("n"),
   };
   const target = words.target(words.operand("the address to trace the route to"));
@@ -81,7 +82,7 @@ interface Answer {
 class Traceroute {
   private readonly waiting: Timer;
   private readonly echo: PingSocket | null;
-  private socket: UdpSocket | null = null;
+  private socket: UdpSocket | TcpSocket | null = null;
   private hop: number;
   /** The probe of this hop that is under way, from 1. */
   private probe = 0;
@@ -138,10 +139,35 @@ class Traceroute {
     this.answer = false;
     this.sentAt = this.environment.scheduler.now;
     this.waiting.armIn(this.options.timeout ?? 5e9);
-    const failed = this.echo === null ? this.sendUdp() : this.sendEcho(this.echo);
+    const failed = this.probeBy();
     if (failed === null || this.over) return;
     this.environment.say(failed);
     this.exit(1);
+  }
+
+  private probeBy(): string | null {
+    if (this.echo !== null) return this.sendEcho(this.echo);
+    return this.options.method === "tcp" ? this.connect() : this.sendUdp();
+  }
+
+  /** A connection that is given up at once: who answers its SYN, be it by a RST, was reached. */
+  private connect(): string | null {
+    const { destination, port = 80 } = this.options;
+    const { sequence } = this;
+    const { tcp } = this.environment;
+    const socket = tcp.open({ ttl: this.hop });
+    this.socket = socket;
+    const reached = () => this.answered(sequence, { from: destination, mark: "", final: true, packet: tcp.cause });
+    socket.onConnect = reached;
+    socket.onError = (errno) => {
+      const { lastIcmp } = socket;
+      if (lastIcmp !== null) this.failed(sequence, lastIcmp, tcp.cause);
+      else if (errno === "ECONNREFUSED") reached();
+    };
+    const refused = socket.connect(destination, port);
+    // An error that comes during the call is kept by the socket, as Linux keeps it (`sk_err_soft`).
+    if (refused === null && socket.lastIcmp !== null) this.failed(sequence, socket.lastIcmp, 0);
+    return refused === null ? null : `connect: ${strerror(refused)}`;
   }
 
   private sendEcho(socket: PingSocket): string | null {

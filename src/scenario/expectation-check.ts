@@ -56,7 +56,7 @@ class Check {
     if (spec.dropped !== undefined) {
       const at: Path = [...path, "dropped", "at"];
       if (spec.dropped.at.includes("/")) deviceAt(source, at, world, spec.dropped.at);
-      else hostAt(source, at, world, spec.dropped.at);
+      else if (!world.translators.has(spec.dropped.at)) hostAt(source, at, world, spec.dropped.at);
       if (spec.dropped.rule !== undefined)
         this.checkRule(spec.dropped.rule, spec.dropped.at, [...path, "dropped", "rule"]);
     }

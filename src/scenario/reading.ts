@@ -88,7 +88,7 @@ function readNamed(source: Source, name: string, at: Path, readFile: ReadFile | 
   }
 }
 
-/** The namespaces, links and docker commands of `base` and what `own` adds to them; of what both say, `own` counts. */
+/** The namespaces, translators, links and docker commands of `base` and what `own` adds to them; of what both say, `own` counts. */
 function extend(own: Material, base: Material): Material {
   const files = new Map(own.files);
   const namespaces = { ...own.spec.namespaces };
@@ -110,6 +110,7 @@ function extend(own: Material, base: Material): Material {
   // The own links come first, so that an error about one of them finds its place.
   const links = [...(own.spec.links ?? []), ...(base.spec.links ?? [])];
   const spec = { ...own.spec, namespaces, links };
+  if (base.spec.translators !== undefined) spec.translators = { ...base.spec.translators, ...own.spec.translators };
   if (base.spec.docker !== undefined) spec.docker = { ...base.spec.docker, ...own.spec.docker };
   const docker = {
     commands: [...base.docker.commands, ...own.docker.commands],

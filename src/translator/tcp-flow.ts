@@ -119,11 +119,15 @@ export class TcpFlow implements ConnectionOwner {
       const taken = stream.write(bytes, flows.cause);
       const whole = taken === bytes.length;
       this.bytesToHost += taken;
-      if (taken > 0) connection.skip(taken);
+      if (taken > 0) {
+        flows.tellCall(flows.cause, this, "send", taken);
+        connection.skip(taken);
+      }
       if (!whole) return;
     }
     if (!connection.ended) return;
     this.guestEnded = true;
+    flows.tellCall(flows.cause, this, "shutdown");
     stream.end(flows.cause);
     this.settle();
   }

@@ -17,7 +17,11 @@ import { unreachable } from "./udp-flows.ts";
 const BEGINS = wordNumber("flowChange", "begins");
 const CONTINUES = wordNumber("flowChange", "continues");
 const ENDS = wordNumber("flowChange", "ends");
-const CONNECT = wordNumber("call", "connect");
+const CALL = {
+  connect: wordNumber("call", "connect"),
+  send: wordNumber("call", "send"),
+  shutdown: wordNumber("call", "shutdown"),
+};
 const SECOND = 1e9;
 /** RFC 6335, 6: how many ports are for whoever needs one. */
 const EPHEMERAL = 16_384;
@@ -129,7 +133,7 @@ export class TcpFlows {
     const { translator } = this.guest;
     const { carriesTtl, connectTimeout, refusedAtOnce } = translator.behaviour.tcp;
     const ttl = carriesTtl ? ipv4.ttl(packet.view, NETWORK) : 0;
-    this.tellConnect(packet.id, flow, "");
+    this.tellCall(packet.id, flow, "connect");
     flow.syn = packet;
     translator.halfOpen++;
     const stream = translator.host.connect(flow.outside, ttl, flow.events, packet.id);
@@ -209,7 +213,7 @@ export class TcpFlows {
     const { translator } = guest;
     const syn = this.takeSyn(flow)!;
     const { errno, icmp: error } = failure;
-    this.tellConnect(syn.id, flow, errno);
+    this.tellCall(syn.id, flow, "connect", 0, errno);
     this.remove(flow);
     const answer = answerTo(answers, errno);
     if (error !== null && translator.behaviour.relays.tcp.includes(error.type) && error.code !== icmp.PORT_UNREACHABLE)
@@ -273,10 +277,12 @@ export class TcpFlows {
     fabric.trace?.step(STEP.flow, packet, place, change, ipv4.PROTOCOL_TCP, number, outside.address, 0);
   }
 
-  private tellConnect(packet: number, { outside }: TcpFlow, result: string): void {
+  /** A call of the host's stream, and the errno that it failed with. */
+  tellCall(packet: number, { outside }: TcpFlow, call: keyof typeof CALL, bytes = 0, errno = ""): void {
     const { fabric, place } = this.guest.translator;
     if (fabric.trace === null) return;
-    const number = result === "" ? 0 : fabric.names.text(result);
-    fabric.trace.step(STEP.call, packet, place, CONNECT, outside.address, outside.port, 0, number);
+    const [address, port] = call === "connect" ? [outside.address, outside.port] : [0, 0];
+    const result = errno === "" ? 0 : fabric.names.text(errno);
+    fabric.trace.step(STEP.call, packet, place, CALL[call], address, port, bytes, result);
   }
 }
