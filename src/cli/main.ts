@@ -4,6 +4,7 @@ import { ENGINES } from "../docker/engine.ts";
 import { parseDuration } from "../scenario/quantity.ts";
 import { PRESET_NAMES } from "../translator/preset.ts";
 import { InputError } from "../wire/input-error.ts";
+import { type AttachOptions, attach } from "./attach/attach.ts";
 import { printPlan, up } from "./docker.ts";
 import { iptablesRestoreTest, iptablesSave } from "./iptables.ts";
 import { labFiles, labServe, printCase, printScenario } from "./lab.ts";
@@ -24,6 +25,8 @@ function duration(text: string): number {
   if (!(nanoseconds <= 1e15)) throw new InvalidArgumentError("It takes a time with its unit, such as 200ms or 5s.");
   return nanoseconds;
 }
+
+const collect = (text: string, before: readonly string[]): string[] => [...before, text];
 
 function commands(): Command {
   const program = new Command("hopscope");
@@ -92,6 +95,29 @@ function commands(): Command {
     .addHelpText("after", "\nExit status: 0 they agree, 1 they differ, 2 bad input, 3 it cannot be done here.")
     .action(async (scenario: string) => {
       process.exitCode = await verify(scenario);
+    });
+  program
+    .command("attach")
+    .description("plug a real guest in: its frames become sockets of this machine")
+    .option("--qemu <place>", "serve -netdev stream of QEMU at unix:PATH or [ADDRESS:]PORT")
+    .option("--vmnet <place>", "serve VMNET clients, as vpnkit does")
+    .option("--datagram <place>", "one frame per datagram: -netdev dgram of QEMU, socat TUN")
+    .addOption(new Option("--preset <tool>", "what to behave like").choices(PRESET_NAMES).default("vpnkit"))
+    .option("--allow <destination>", "let guests reach a PREFIX[:PORT] besides loopback", collect, [])
+    .option("--dns <server>", "pass questions on to this server instead of resolv.conf's", collect, [])
+    .option("--record <file>", "write the session as a scenario that runs again without the guest")
+    .option("--trace <file>", "write the trace when the session ends")
+    .addOption(new Option("-f, --format <format>", "how the trace is told").choices(["text", "json"]).default("text"))
+    .option("--delay <time>", "impair the link, in both directions")
+    .option("--jitter <time>")
+    .option("--loss <chance>")
+    .option("--duplicate <chance>")
+    .option("--reorder <chance>")
+    .option("--corrupt <chance>")
+    .option("-s, --seed <number>", "seed of everything random", integer)
+    .option("--for <seconds>", "end after so long", integer)
+    .action(async (options: AttachOptions) => {
+      process.exitCode = await attach(options);
     });
   program
     .command("iptables-save")

@@ -126,6 +126,18 @@ const translator = keys("a translator", {
     shaped("a domain such as corp.example", /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/),
     "domains that DHCP tells guests to search",
   ).optional(),
+  allow: list(
+    shaped("destinations such as 10.0.0.0/8 or 192.0.2.1:443", /^\d{1,3}(\.\d{1,3}){3}(\/\d{1,2})?(:\d{1,5})?$/),
+    "where guests may go besides the host's loopback; without it, everywhere",
+  ).optional(),
+});
+
+const recording = keys("a recording", {
+  guest: end.describe("the device whose frames are those of a real guest"),
+  translator: namespace.describe("the translator whose sockets were real ones"),
+  log: z
+    .string({ error: "the lines of a recording" })
+    .describe("what the guest sent and what the sockets said, a line each, as `hopscope attach --record` writes it"),
 });
 
 const daemon = keys("daemon.json", {
@@ -349,6 +361,7 @@ export const SCENARIO = keys("a scenario", {
   translators: map(namespace, translator, "a map of translators, whose ports are ends of links").optional(),
   links: list(link, "a list of links").optional(),
   docker: docker.optional(),
+  recording: recording.describe("what came from outside in a live session").optional(),
   faults: list(fault, "a list of faults").optional(),
   steps: list(step, "a list of steps").optional(),
   expect: list(expectation, "a list of expectations").optional(),

@@ -7,6 +7,8 @@ import type { Sysctls } from "../kernel/sysctl.ts";
 import { Bridge } from "../link/bridge.ts";
 import type { ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
+import { parseAllowance } from "../translator/guarded-host.ts";
+import type { HostSockets } from "../translator/host-sockets.ts";
 import { PRESETS, type PresetName } from "../translator/preset.ts";
 import { parsePublishedPort } from "../translator/published-ports.ts";
 import { parseInterface, parseIpv4, parseMac } from "../wire/address.ts";
@@ -37,9 +39,19 @@ export function attempt<T>(source: Source, path: Path, expected: string, action:
   }
 }
 
+/** What is not as the scenario has it. */
+export interface Instead {
+  /** What all translators behave like, at the addresses that they have. */
+  readonly preset?: PresetName | undefined;
+  /** The sockets of its recorded translator. */
+  readonly sockets?: HostSockets | undefined;
+  /** Told where its guests may not go. */
+  readonly refused?: ((reason: string) => void) | undefined;
+}
+
 /** The namespaces, devices, addresses, routes and rules of a scenario. @throws {InputError}. */
-export function buildNetwork(material: Material, seed: number, preset: PresetName | null = null): World {
-  return new Builder(material, new World(seed), preset).build();
+export function buildNetwork(material: Material, seed: number, instead: Instead = {}): World {
+  return new Builder(material, new World(seed), instead).build();
 }
 
 class Builder {
@@ -49,8 +61,7 @@ class Builder {
   constructor(
     private readonly material: Material,
     private readonly world: World,
-    /** What all translators behave like instead, at the addresses that they have. */
-    private readonly preset: PresetName | null,
+    private readonly instead: Instead,
   ) {
     this.source = material.source;
     this.spec = material.spec;
@@ -106,9 +117,17 @@ class Builder {
     const forwards = (spec.forwards ?? []).map((text, i) =>
       attempt(source, [...path, "forwards", i], "a forwarded port", () => parseForward(text)),
     );
+    const allow = spec.allow?.map((text, i) =>
+      attempt(source, [...path, "allow", i], "destinations", () => parseAllowance(text)),
+    );
+    const { preset = spec.preset, sockets, refused } = this.instead;
+    const recorded = sockets !== undefined && name === this.spec.recording?.translator;
     world.addTranslator(name, {
       host: spec.host,
-      behaviour: PRESETS[this.preset ?? spec.preset].behaviour,
+      ...(recorded ? { sockets } : {}),
+      ...(refused === undefined ? {} : { refused }),
+      ...(allow === undefined ? {} : { allow }),
+      behaviour: PRESETS[preset].behaviour,
       addresses: PRESETS[spec.preset].addresses,
       forwards,
       searchDomains: spec.search ?? [],

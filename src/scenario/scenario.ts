@@ -11,6 +11,7 @@ import { Evidence, type Flow } from "./evidence.ts";
 import { judge, type Verdict } from "./expectation.ts";
 import { checkExpectations, isAbout } from "./expectation-check.ts";
 import type { LessonSpec } from "./format.ts";
+import { Replay } from "./live.ts";
 import { applySysctls, attempt, buildNetwork, type Material } from "./network.ts";
 import { parseDuration } from "./quantity.ts";
 import { type ReadFile, readMaterial } from "./reading.ts";
@@ -87,11 +88,13 @@ export interface RunOptions {
 /** @throws {InputError} for an engine that there is not. */
 export function runScenario(scenario: Scenario, options: RunOptions = {}): Outcome {
   const { material } = scenario;
-  const { world, docker } = build(material, {
-    seed: options.seed ?? scenario.seed,
-    preset: options.preset ?? null,
-    engine: chooseEngine(scenario, options.engine),
-  });
+  const seed = options.seed ?? scenario.seed;
+  const until = options.until ?? scenario.until;
+  const replay = material.spec.recording === undefined ? null : new Replay(material, seed);
+  const { world, docker } =
+    replay === null
+      ? build(material, { seed, preset: options.preset, engine: chooseEngine(scenario, options.engine) })
+      : { world: replay.live.world, docker: null };
   const recorder = world.fabric.record();
   const capture = new Capture();
   world.fabric.capture = capture;
@@ -102,7 +105,8 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
     };
   const plan = new Plan(material, world, docker);
   plan.start();
-  const end = world.run(options.until ?? scenario.until ?? undefined, MOST_AT_ONCE);
+  replay?.run(until);
+  const end = replay === null ? world.run(until ?? undefined, MOST_AT_ONCE) : "until";
   const evidence = new Evidence(recorder, capture, flows);
   const expectations = (material.spec.expect ?? [])
     .filter((spec) => isAbout(spec, docker?.daemon.engine ?? null))
@@ -135,13 +139,13 @@ function chooseEngine({ material }: Scenario, name: string | undefined): Engine 
 
 interface BuildOptions {
   readonly seed: number;
-  readonly preset?: PresetName | null;
+  readonly preset?: PresetName | undefined;
   readonly engine: Engine | null;
 }
 
 /** The world of a scenario, and dockerd in it. What the scenario itself says of sysctls comes after Docker's. */
-function build(material: Material, { seed, preset = null, engine }: BuildOptions): Built {
-  const world = buildNetwork(material, seed, preset);
+function build(material: Material, { seed, preset, engine }: BuildOptions): Built {
+  const world = buildNetwork(material, seed, { preset });
   const { docker, namespaces } = material.spec;
   if (docker === undefined || engine === null) return { world, docker: null };
   const made = new ScenarioDocker(material, world, docker, engine);

@@ -31,5 +31,7 @@ const MESSAGES: Readonly<Record<Errno, string>> = {
   EINPROGRESS: "Operation now in progress",
 };
 
+export const ERRNOS = Object.keys(MESSAGES) as readonly Errno[];
+
 /** What programs print for an error number, `strerror()`. */
 export const strerror = (errno: Errno): string => MESSAGES[errno];

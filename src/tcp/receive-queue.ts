@@ -112,9 +112,8 @@ export class ReceiveQueue {
     return count;
   }
 
-  /** How many blocks there are to report. */
-  get blockCount(): number {
-    return this.recent.length + (this.duplicateLeft !== this.duplicateRight ? 1 : 0);
+  get hasBlocks(): boolean {
+    return this.recent.length > 0 || this.duplicateLeft !== this.duplicateRight;
   }
 
   private touch(left: number): void {

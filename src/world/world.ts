@@ -12,7 +12,10 @@ import type { RunEnd } from "../sim/scheduler.ts";
 import { PingSockets } from "../socket/ping.ts";
 import { TcpSockets } from "../socket/tcp.ts";
 import { UdpSockets } from "../socket/udp.ts";
+import { STEP } from "../trace/step.ts";
 import type { DnsOptions } from "../translator/dns-forwarder.ts";
+import { type Allowance, GuardedHost } from "../translator/guarded-host.ts";
+import type { HostSockets } from "../translator/host-sockets.ts";
 import { SimulatedHost } from "../translator/simulated-host.ts";
 import { Translator, type TranslatorOptions } from "../translator/translator.ts";
 import type { Mac } from "../wire/address.ts";
@@ -43,6 +46,12 @@ export interface Host {
 /** Which tool a translator behaves like, where, and on which namespace. */
 export interface TranslatorPlan extends Omit<TranslatorOptions, "name" | "host"> {
   readonly host: string;
+  /** Sockets in place of that namespace's. */
+  readonly sockets?: HostSockets;
+  /** Where guests may go besides the host's loopback; without it, everywhere. */
+  readonly allow?: readonly Allowance[];
+  /** Told where they may not, besides the trace. */
+  readonly refused?: (reason: string) => void;
 }
 
 /** Hosts, namespaces and the cables between them: one simulation, deterministic in its seed. */
@@ -78,11 +87,17 @@ export class World {
    * A translator that runs in a namespace; guests are plugged in by {@link addCable}.
    * @throws {RangeError} when the name is taken or the host does not exist.
    */
-  addTranslator(name: string, { host, ...options }: TranslatorPlan): Translator {
+  addTranslator(name: string, { host, sockets, allow, refused, ...options }: TranslatorPlan): Translator {
     if (this.hosts.has(name) || this.translators.has(name)) throw new RangeError(`namespace ${name} exists`);
     const runsOn = this.host(host);
-    const sockets = new SimulatedHost(this.fabric, runsOn);
-    const translator = new Translator(this.fabric, { dns: dnsOf(runsOn), ...options, name, host: sockets });
+    const { fabric } = this;
+    const outside = sockets ?? new SimulatedHost(fabric, runsOn);
+    const tell = (reason: string, cause: number) => {
+      fabric.trace?.step(STEP.translator, cause, translator.place, fabric.names.text(reason));
+      refused?.(reason);
+    };
+    const guarded = allow === undefined ? outside : new GuardedHost(outside, allow, tell);
+    const translator = new Translator(fabric, { dns: dnsOf(runsOn), ...options, name, host: guarded });
     this.translators.set(name, translator);
     return translator;
   }

@@ -72,7 +72,7 @@ const CASES: [string, string, string, string][] = [
     "a key misspelt",
     "title: Good",
     "title: Good\nstorry: x",
-    '2:1: found "storry", expected a key of a scenario (title, story, lesson, seed, until, extends, namespaces, translators, links, docker, faults, steps, expect)',
+    '2:1: found "storry", expected a key of a scenario (title, story, lesson, seed, until, extends, namespaces, translators, links, docker, recording, faults, steps, expect)',
   ],
   [
     "a device's key misspelt",
