@@ -2,19 +2,28 @@ import { brctl } from "./brctl.ts";
 import { bridge } from "./bridge.ts";
 import { ifconfig } from "./ifconfig.ts";
 import { ip } from "./ip.ts";
+import { iptables, iptablesSave } from "./iptables.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, Refusal } from "./printed.ts";
 import { route } from "./route.ts";
 
 type Tool = (args: readonly string[], machine: Machine) => Printed;
 
-const TOOLS: Readonly<Record<string, Tool>> = { bridge, brctl, ifconfig, ip, route };
+const TOOLS: Readonly<Record<string, Tool>> = {
+  brctl,
+  bridge,
+  ifconfig,
+  ip,
+  iptables,
+  "iptables-save": iptablesSave,
+  route,
+};
 
 /** Every tool, by its name. */
 export const TOOL_NAMES: readonly string[] = Object.keys(TOOLS).sort();
 
 /** Tools that complain without saying who they are. */
-const NAMELESS = new Set(["ip", "bridge", "brctl", "ifconfig"]);
+const NAMELESS = new Set(["ip", "bridge", "brctl", "ifconfig", "iptables"]);
 
 /** Runs one tool; null where there is none of this name. */
 export function runTool(name: string, args: readonly string[], machine: Machine): Printed | null {

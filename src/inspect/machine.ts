@@ -8,6 +8,9 @@ export interface Machine {
   readonly world: World;
   readonly host: Host;
   readonly userland: Userland;
+  readonly hostname: string;
+  /** Text files by their paths: `/etc/hosts`, `/etc/resolv.conf`. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 /** The devices in the order of their numbers, as the kernel lists them. */
@@ -15,3 +18,14 @@ export const devicesOf = (net: Namespace): Device[] =>
   [...net.inDevices.values()].map(({ device }) => device).sort((a, b) => a.ifindex - b.ifindex);
 
 export const nowOf = (machine: Machine): number => machine.world.fabric.scheduler.now;
+
+const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** As `ctime()`: the virtual clock starts at 1970-01-01T00:00:00 UTC. */
+export function wallClock(machine: Machine): string {
+  const date = new Date(nowOf(machine) / 1e6);
+  const two = (value: number, fill = "0") => String(value).padStart(2, fill);
+  const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map((value) => two(value)).join(":");
+  return `${DAYS[date.getUTCDay()]} ${MONTHS[date.getUTCMonth()]} ${two(date.getUTCDate(), " ")} ${time} ${date.getUTCFullYear()}`;
+}

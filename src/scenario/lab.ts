@@ -152,7 +152,9 @@ export class Lab {
   }
 
   private tool(step: LabStep): Record<string, unknown> {
-    const machine = { world: this.world, host: this.world.host(step.ns!), userland: "debian-12" as const };
+    const files = new Map([["/etc/hosts", "127.0.0.1\tlocalhost\n"]]);
+    const host = this.world.host(step.ns!);
+    const machine = { world: this.world, host, userland: "debian-12" as const, hostname: step.ns!, files };
     const [name = "", ...words] = splitWords(step.command!, LINE).map(({ text }) => text);
     const printed = runTool(name, words, machine);
     if (printed === null) throw new RangeError(`no tool ${name} (${TOOL_NAMES.join(", ")})`);

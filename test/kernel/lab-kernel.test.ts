@@ -33,13 +33,13 @@ describe.skipIf(missing !== null)(`the kernel of this machine and hopscope agree
     for (const kernel of kernels) kernel.close();
   });
 
-  test.each(caseFiles())("on the case %s", { timeout: 60_000 }, async (file) => {
+  test.each(caseFiles())("on the case %s", { timeout: 240_000 }, async (file) => {
     const lab = readCase(file);
     const { difference } = await verifyLab(lab, kernels[0]!);
     expect(difference === null ? "" : formatDifference(difference)).toBe("");
   });
 
-  test.each(caseFiles())("the recording of %s is what this kernel does", { timeout: 60_000 }, async (file) => {
+  test.each(caseFiles())("the recording of %s is what this kernel does", { timeout: 240_000 }, async (file) => {
     const lab = readCase(file);
     const result = await kernels[0]!.run(lab);
     const answer = canonical(result, lab);

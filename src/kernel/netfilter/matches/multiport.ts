@@ -60,7 +60,8 @@ function readRanges(token: Token): number[] {
     if (first > last || (colon >= 0 && first === last))
       throw unexpected(item, "a port range whose first port is below its last");
     slots += colon < 0 ? 1 : 2;
-    if (slots > SLOTS) throw unexpected(item, `no more than ${SLOTS} ports (a range counts as two)`);
+    if (slots > SLOTS)
+      throw unexpected(item, `no more than ${SLOTS} ports (a range counts as two)`, "too many ports specified");
     ranges.push(first, last);
   }
   return ranges;
