@@ -1,10 +1,11 @@
 import { formatIpv4 } from "../wire/address.ts";
-import type { Machine } from "./machine.ts";
+import { type Machine, readFile } from "./machine.ts";
+import { toolsOf } from "./userland.ts";
 
 /** The first name of an address in `/etc/hosts`; null where it has none. */
 export function addressName(address: number, machine: Machine): string | null {
   const text = formatIpv4(address);
-  for (const line of (machine.files.get("/etc/hosts") ?? "").split("\n")) {
+  for (const line of (readFile(machine, "/etc/hosts") ?? "").split("\n")) {
     const [first, name] = line.replace(/#.*/, "").trim().split(/\s+/);
     if (first === text && name !== undefined) return name;
   }
@@ -18,5 +19,5 @@ const NETWORKS: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** `/etc/networks`, which BusyBox systems have not. */
-export const networkName = (address: number, { userland }: Machine): string | null =>
-  userland === "alpine" || userland === "linuxkit" ? null : (NETWORKS.get(address) ?? null);
+export const networkName = (address: number, machine: Machine): string | null =>
+  toolsOf(machine) === "busybox" ? null : (NETWORKS.get(address) ?? null);

@@ -1,16 +1,22 @@
+import type { DockerHost } from "../docker/model.ts";
 import type { Namespace } from "../kernel/namespace.ts";
 import type { Device } from "../link/device.ts";
 import type { Host, World } from "../world/world.ts";
-import type { Userland } from "./userland.ts";
 
 /** A host or a container as the tools that are run on it see it. */
 export interface Machine {
   readonly world: World;
   readonly host: Host;
-  readonly userland: Userland;
-  readonly hostname: string;
-  /** Text files by their paths: `/etc/hosts`, `/etc/resolv.conf`. */
-  readonly files: ReadonlyMap<string, string>;
+  /** The engine whose client `docker` is; null where there is none. */
+  readonly docker: DockerHost | null;
+}
+
+/** `/etc/hostname`, or the name of the namespace. */
+export const hostnameOf = ({ host }: Machine): string => host.files.get("/etc/hostname")?.trim() || host.net.name;
+
+/** A text file; null where there is none. Every host has a first line of `/etc/hosts`. */
+export function readFile({ host }: Machine, path: string): string | null {
+  return host.files.get(path) ?? (path === "/etc/hosts" ? "127.0.0.1\tlocalhost\n" : null);
 }
 
 /** The devices in the order of their numbers, as the kernel lists them. */

@@ -1,4 +1,4 @@
-import type { Machine } from "./machine.ts";
+import { type Machine, readFile } from "./machine.ts";
 
 /**
  * What is installed on a host or in a container decides how its tools print. Named by the distribution: Debian 12 has
@@ -8,12 +8,21 @@ import type { Machine } from "./machine.ts";
 export const USERLANDS = ["debian-12", "alpine", "linuxkit", "ubuntu-16.04"] as const;
 export type Userland = (typeof USERLANDS)[number];
 
+/** As `/etc/os-release` says; Debian 12 where there is no such file. */
+export function userlandOf(machine: Machine): Userland {
+  const text = readFile(machine, "/etc/os-release") ?? "";
+  const value = (key: string) => new RegExp(`^${key}="?([^"\n]*)`, "m").exec(text)?.[1] ?? "";
+  const id = value("ID");
+  return USERLANDS.find((each) => each === id || each === `${id}-${value("VERSION_ID")}`) ?? "debian-12";
+}
+
 /** Who prints `ip`. */
-export function iprouteOf({ userland }: Machine): "iproute2" | "iproute2-4" | "busybox" {
+export function iprouteOf(machine: Machine): "iproute2" | "iproute2-4" | "busybox" {
+  const userland = userlandOf(machine);
   if (userland === "alpine") return "busybox";
   return userland === "ubuntu-16.04" ? "iproute2-4" : "iproute2";
 }
 
 /** Who prints `ifconfig`, `route`, `netstat` and `ps`. */
-export const toolsOf = ({ userland }: Machine): "net-tools" | "busybox" =>
-  userland === "alpine" || userland === "linuxkit" ? "busybox" : "net-tools";
+export const toolsOf = (machine: Machine): "net-tools" | "busybox" =>
+  ["alpine", "linuxkit"].includes(userlandOf(machine)) ? "busybox" : "net-tools";

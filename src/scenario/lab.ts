@@ -152,9 +152,7 @@ export class Lab {
   }
 
   private tool(step: LabStep): Record<string, unknown> {
-    const files = new Map([["/etc/hosts", "127.0.0.1\tlocalhost\n"]]);
-    const host = this.world.host(step.ns!);
-    const machine = { world: this.world, host, userland: "debian-12" as const, hostname: step.ns!, files };
+    const machine = { world: this.world, host: this.world.host(step.ns!), docker: null };
     const [name = "", ...words] = splitWords(step.command!, LINE).map(({ text }) => text);
     const printed = runTool(name, words, machine);
     if (printed === null) throw new RangeError(`no tool ${name} (${TOOL_NAMES.join(", ")})`);
