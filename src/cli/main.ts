@@ -6,10 +6,12 @@ import { PRESET_NAMES } from "../translator/preset.ts";
 import { InputError } from "../wire/input-error.ts";
 import { type AttachOptions, attach } from "./attach/attach.ts";
 import { printPlan, up } from "./docker.ts";
+import { exec } from "./exec.ts";
 import { iptablesRestoreTest, iptablesSave } from "./iptables.ts";
 import { labFiles, labServe, printCase, printScenario } from "./lab.ts";
 import { list, listCourse } from "./list.ts";
 import { FORMATS, type RunOptions, run } from "./run.ts";
+import { shell } from "./shell.ts";
 import { verify } from "./verify.ts";
 
 const BAD_INPUT = 2;
@@ -31,6 +33,7 @@ const collect = (text: string, before: readonly string[]): string[] => [...befor
 function commands(): Command {
   const program = new Command("hopscope");
   program.description("A flight simulator for container networking: real frames, Linux's rules, every hop told.");
+  program.enablePositionalOptions();
   program.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : BAD_INPUT));
   program
     .command("list")
@@ -75,6 +78,25 @@ function commands(): Command {
     .argument("<file>", "a compose file, or a scenario with docker")
     .addOption(engine())
     .action((file: string, options: { engine?: string }) => printPlan(file, options.engine));
+  program
+    .command("exec")
+    .description("run a command on a host or in a container of a scenario, after the scenario's steps")
+    .usage("<scenario> <host> -- <command> [arguments]")
+    .argument("<scenario>", "a name from `hopscope list`, or a YAML file")
+    .argument("<host>", "a host or a container")
+    .argument("<command...>", "such as: ip addr, iptables -L -n -v, conntrack -L, ping -c 1 172.17.0.2")
+    .passThroughOptions()
+    .addHelpText("after", "\nIt prints what the tool would, and ends with its exit status.")
+    .action(async (scenario: string, host: string, words: string[]) => {
+      process.exitCode = await exec(scenario, host, words[0] === "--" ? words.slice(1) : words);
+    });
+  program
+    .command("shell")
+    .description("a prompt on every host and container of a scenario")
+    .argument("<scenario>", "a name from `hopscope list`, or a YAML file")
+    .action(async (scenario: string) => {
+      process.exitCode = await shell(scenario);
+    });
   program
     .command("lab")
     .description("run lab cases (JSON) and print one JSON result a line")

@@ -11,7 +11,10 @@ export function changeTable(command: string, words: readonly string[], name: Tab
   const { net } = machine.host;
   const table = tableOf(net, name);
   check(command, words, table);
-  const text = formatTables([table], { counters: true }).replace(/COMMIT\n$/, "");
+  const missing = BASE_CHAINS[name].filter((chain) => !table.chains.has(chain));
+  const text = formatTables([table], { counters: true })
+    .replace(/COMMIT\n$/, "")
+    .replace(new RegExp(`^:(${missing.join("|") || "-"}) .*\n`, "gm"), "");
   if (command === "C") {
     read(`${text}${line("-D", words)}\nCOMMIT\n`, machine, words);
     return printed("");
@@ -19,6 +22,7 @@ export function changeTable(command: string, words: readonly string[], name: Tab
   const changed = command === "E" ? renamed(text, words[0]!, words[1]!) : `${text}${line(`-${command}`, words)}\n`;
   const [read1] = read(`${changed}COMMIT\n`, machine, words);
   keep(table, read1!);
+  if (command === "X" && words.length === 0) dropEmpty(read1!);
   net.netfilter.load([read1!]);
   return printed("");
 }
@@ -87,6 +91,11 @@ function refusal(error: InputError, words: readonly string[]): Refusal {
   return problem(
     ENDS_WITH_BLANK.test(reason) ? `${reason.trimEnd()}${reason.startsWith("\n") ? "\n\n" : "\n"}` : reason,
   );
+}
+
+/** `iptables -X` takes base chains away, too, that have no rule and accept. */
+function dropEmpty({ chains }: Table): void {
+  for (const [name, { policy, rules }] of chains) if (policy === "ACCEPT" && rules.length === 0) chains.delete(name);
 }
 
 /** Chains and rules that the change did not touch stay the very same, with counters and what their matches remember. */

@@ -14,6 +14,11 @@ export class Pool {
   private readonly small: Packet[] = [];
   private readonly large: Packet[] = [];
   private lastId = 0;
+
+  /** The id of the newest packet. */
+  get lastPacket(): number {
+    return this.lastId;
+  }
   /** Packets taken and not yet released. */
   held = 0;
 

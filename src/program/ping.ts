@@ -107,6 +107,7 @@ class Ping {
     this.next = scheduler.timer(() => this.send());
     this.last = scheduler.timer(() => this.finish());
     this.deadline = scheduler.timer(() => this.finish());
+    environment.onInterrupt?.(() => this.finish());
   }
 
   private get now(): number {

@@ -19,6 +19,8 @@ export interface Environment {
   say(line: string, packet?: number): void;
   /** Ends the program with the exit status that a shell would see. */
   exit(status: number): void;
+  /** What to do on Ctrl-C (SIGINT) instead of dying of it. */
+  onInterrupt?(action: () => void): void;
 }
 
 /** Something that can be run on a host. It does all its work in callbacks of sockets and timers. */

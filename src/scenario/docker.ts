@@ -6,6 +6,7 @@ import type { DaemonOptions } from "../docker/model.ts";
 import { DEFAULT_OPTIONS } from "../docker/options.ts";
 import type { Plan, PlanStep } from "../docker/plan.ts";
 import type { Path } from "../docker/source.ts";
+import type { Place } from "../program/command-line.ts";
 import { maskOf, parseInterface, parsePrefix } from "../wire/address.ts";
 import type { Host, World } from "../world/world.ts";
 import type { DockerSpec } from "./format.ts";
@@ -49,7 +50,7 @@ export class ScenarioDocker {
     this.daemon.start();
     for (const command of material.docker.commands) this.daemon.execute(command);
     this.plan = { namespace: name, steps: this.daemon.takeSteps(), notices: material.docker.notices };
-    this.perform(this.plan.steps);
+    this.apply(this.plan.steps);
   }
 
   private options({ daemon = {} }: DockerSpec): DaemonOptions {
@@ -78,17 +79,25 @@ export class ScenarioDocker {
 
   /** What a command of a later step will do; its containers' namespaces are there from the start. */
   command(text: string, path: Path): () => void {
-    const { command } = parseDockerLine(text, this.material.source.placeInside(path, 1, 1));
-    this.daemon.execute(command);
+    return this.planned(text, this.material.source.placeInside(path, 1, 1));
+  }
+
+  /** A command of a person, at once. @throws {InputError}; nothing is done to the world then. */
+  perform(text: string, place: Place): void {
+    this.planned(text, place)();
+  }
+
+  private planned(text: string, place: Place): () => void {
+    this.daemon.execute(parseDockerLine(text, place).command);
     const steps = this.daemon.takeSteps();
     for (const { operations } of steps)
       for (const operation of operations)
         if (operation.kind === "namespace" && !this.world.hosts.has(operation.name))
           this.world.addNamespace(operation.name);
-    return () => this.perform(steps);
+    return () => this.apply(steps);
   }
 
-  private perform(steps: readonly PlanStep[]): void {
+  private apply(steps: readonly PlanStep[]): void {
     apply(steps, this.world, { start: () => {}, stop: () => {} });
   }
 }

@@ -127,6 +127,10 @@ interface Built {
   readonly docker: ScenarioDocker | null;
 }
 
+/** The world of a scenario before its first step. @throws {InputError} for an engine that there is not. */
+export const buildScenario = (scenario: Scenario): Built =>
+  build(scenario.material, { seed: scenario.seed, engine: chooseEngine(scenario, undefined) });
+
 function chooseEngine({ material }: Scenario, name: string | undefined): Engine | null {
   const { source, spec } = material;
   if (spec.docker === undefined) {

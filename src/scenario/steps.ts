@@ -49,6 +49,8 @@ export class Plan {
   private readonly faults: Action[] = [];
   /** What the iptables commands so far make of each namespace's rules. */
   private readonly planned = new Map<Namespace, Map<TableName, Table>>();
+  /** How many steps have begun. */
+  private performed = 0;
 
   /** Checks all steps and faults against the world. @throws {InputError}. */
   constructor(
@@ -60,16 +62,39 @@ export class Plan {
     for (const [i, fault] of (material.spec.faults ?? []).entries()) this.addFault(fault, ["faults", i]);
   }
 
-  /** Arms everything that has a time; nothing happens before the world runs. */
+  /** Arms everything that is left and has a time; nothing happens before the world runs. */
   start(): void {
-    for (const fault of this.faults) this.armAt(fault.at ?? 0, () => fault.perform(() => {}));
+    this.startFaults();
+    const { now } = this.world.fabric.scheduler;
+    const first = this.performed;
     for (const [i, action] of this.actions.entries()) {
-      const at = action.at ?? (i === 0 ? action.after : null);
-      if (at !== null) this.armAt(at, () => this.perform(i));
+      const at = action.at ?? (i === first ? now + action.after : null);
+      if (i >= first && at !== null) this.armAt(Math.max(at, now), () => this.perform(i));
     }
   }
 
+  private startFaults(): void {
+    for (const fault of this.faults.splice(0)) this.armAt(fault.at ?? 0, () => fault.perform(() => {}));
+  }
+
+  /** Performs the next step at once, whenever it was due; null when none is left, else what it does. */
+  next(): StepSpec | null {
+    this.startFaults();
+    const i = this.performed;
+    const action = this.actions[i];
+    if (action === undefined) return null;
+    this.performed = i + 1;
+    action.perform(() => {});
+    return this.material.spec.steps![i]!;
+  }
+
+  /** How many steps are left. */
+  get left(): number {
+    return this.actions.length - this.performed;
+  }
+
   private perform(i: number): void {
+    this.performed = Math.max(this.performed, i + 1);
     const next = this.actions[i + 1];
     this.actions[i]!.perform(() => {
       if (next === undefined || next.at !== null) return;

@@ -1,0 +1,44 @@
+import { Session } from "../scenario/session.ts";
+import { parseShellLine, ShellError } from "../scenario/shell-line.ts";
+import { InputError } from "../wire/input-error.ts";
+import { loadScenario } from "./scenario-file.ts";
+import { type Interrupts, runCommand } from "./terminal.ts";
+
+const NOT_FOUND = 127;
+
+/**
+ * `hopscope exec`: the command's own exit status. All steps of the scenario have happened by then.
+ * @throws {InputError} for a bad scenario, or a host that it has not.
+ */
+export async function exec(nameOrFile: string, place: string, words: readonly string[]): Promise<number> {
+  const session = new Session(loadScenario(nameOrFile));
+  session.runSteps();
+  const namespace = session.find(place);
+  if (namespace === null)
+    throw new InputError(
+      { file: nameOrFile, line: 1, column: 1 },
+      `"${place}"`,
+      `a host or container (${session.places.join(", ")})`,
+    );
+  const interrupts: Interrupts = { pressed: false };
+  process.on("SIGINT", () => {
+    interrupts.pressed = true;
+  });
+  // One word with blanks is a line for a shell, as `sh -c` takes it.
+  const commands =
+    words.length === 1 && /[\s|;]/.test(words[0]!)
+      ? lineOf(words[0]!, nameOrFile)
+      : [{ words, filters: [], background: false }];
+  let status = NOT_FOUND;
+  for (const command of commands) status = await runCommand(session, namespace, command, interrupts);
+  return status;
+}
+
+function lineOf(line: string, file: string) {
+  try {
+    return parseShellLine(line, () => "");
+  } catch (error) {
+    if (!(error instanceof ShellError)) throw error;
+    throw new InputError({ file, line: 1, column: 1 }, line, `a command (${error.message})`);
+  }
+}
