@@ -8,8 +8,8 @@ import { readTrace } from "../../src/trace/trace.ts";
 import { formatIpv4 } from "../../src/wire/address.ts";
 import { recording } from "../kernel/recorded/digest.ts";
 import { attachments } from "../kernel/recorded/network.ts";
-import { hooksOf, type Protocol } from "../kernel/recorded/retell.ts";
-import { RUNS } from "../kernel/recorded/runs.ts";
+import { hooksOf } from "../kernel/recorded/retell.ts";
+import { RUNS, type Run } from "../kernel/recorded/runs.ts";
 import { Tcpdump } from "../kernel/recorded/tcpdump.ts";
 import { FOLDER, readScenario, readText, SCENARIO_FILES } from "./files.ts";
 
@@ -61,13 +61,19 @@ const REPETITIONS: readonly Repetition[] = [
   { lesson: "container-localhost", engine: "23", run: "t34", steps: [0, 2], withoutProxy: true },
   { lesson: "overlapping-lan", engine: "23", run: "t35", steps: [0] },
   { lesson: "path-mtu", engine: "23", run: "t28", steps: [0] },
+  { lesson: "localhost-by-docker-proxy", engine: "23", run: "t04" },
+  { lesson: "sibling-by-host-port", engine: "23", run: "t07" },
+  { lesson: "cross-network-by-host-port", engine: "23", run: "t10" },
+  { lesson: "icc-off", engine: "23", run: "t32", steps: [0, 1] },
+  { lesson: "embedded-dns", engine: "23", run: "t17", steps: [1] },
+  { lesson: "embedded-dns", engine: "23", run: "t17c", steps: [0, 2] },
 ];
 
 describe("a lesson agrees with the kernel in devices, rules, verdicts, tuples and the peer that the server saw:", () => {
   test.each(REPETITIONS)("$lesson under Docker $engine, as recorded in $run", (repetition) => {
-    const { host, protocol } = RUNS.find(({ name }) => name === repetition.run)!;
-    const ports = new Map(attachments(host).map(({ port, container }) => [port, container]));
-    const told = retold(repeat(repetition, protocol), protocol);
+    const run = RUNS.find(({ name }) => name === repetition.run)!;
+    const ports = new Map(attachments(run.host).map(({ port, container }) => [port, container]));
+    const told = retold(repeat(repetition, run), run);
     expect(essence(told)).toEqual(essence(renamed(recording(`${repetition.run}.txt`), ports)));
   });
 });
@@ -83,7 +89,7 @@ const BASE = ["raw PREROUTING OUTPUT", "nat PREROUTING INPUT OUTPUT POSTROUTING"
   .join("");
 
 /** Runs some steps of a lesson where the neighbours are known and conntrack is empty, as in the recordings. */
-function repeat({ lesson, engine, steps, withoutProxy }: Repetition, protocol: Protocol): Outcome {
+function repeat({ lesson, engine, steps, withoutProxy }: Repetition, { protocol, namespace = "host" }: Run): Outcome {
   const file = `${FOLDER}${lesson}.yaml`;
   const spec = parse(readText(file));
   const { host } = spec.namespaces ?? {};
@@ -94,7 +100,7 @@ function repeat({ lesson, engine, steps, withoutProxy }: Repetition, protocol: P
   const { docker } = runScenario(read({ steps: [] }), { engine });
   const wanted = steps === undefined ? spec.steps : steps.map((step) => spec.steps[step]);
   const [first, ...others] = wanted;
-  const flush = ["host", "router"].map((name) => ({ flush: "conntrack", in: name }));
+  const flush = ["host", "router", namespace].map((name) => ({ flush: "conntrack", in: name }));
   const begin = { ...first, at: `${START}ns` };
   const scenario = read({ steps: [...greetings(docker!), ...flush, begin, ...others] });
   return runScenario(scenario, { engine, until: START + LONGEST[protocol] });
@@ -117,18 +123,18 @@ function greetings({ containers }: DockerHost): object[] {
 }
 
 /** The account of a run in the words of the kernel's tools; a veth has the name of its container. */
-function retold({ world, recorder, capture, programs }: Outcome, protocol: Protocol): string {
+function retold({ world, recorder, capture, programs }: Outcome, { protocol, namespace = "host" }: Run): string {
   const tcpdump = new Tcpdump();
   const ports = new Map<string, string>();
-  for (const { device } of world.host("host").net.inDevices.values())
+  for (const { device } of world.host(namespace).net.inDevices.values())
     if (device instanceof Veth && device.peer.namespace !== "switch") ports.set(device.name, device.peer.namespace);
   const frames = capture.frames.flatMap((frame) => {
     const place = recorder.names.get(frame.place);
-    if (place?.kind !== "device" || place.namespace !== "host" || frame.time < START) return [];
+    if (place?.kind !== "device" || place.namespace !== namespace || frame.time < START) return [];
     if (place.device === "lo" && frame.direction === "out") return [];
     return [`DEV ${tcpdump.print(place.device, frame)}`];
   });
-  const tuples = [...world.host("host").net.tracker.table].map(({ original, reply }) => {
+  const tuples = [...world.host(namespace).net.tracker.table].map(({ original, reply }) => {
     const side = (tuple: Tuple) => {
       const addresses = `src=${formatIpv4(tuple.source)} dst=${formatIpv4(tuple.destination)}`;
       return tuple.protocol === 1 ? addresses : `${addresses} sport=${tuple.sourcePort} dport=${tuple.destinationPort}`;
@@ -140,7 +146,7 @@ function retold({ world, recorder, capture, programs }: Outcome, protocol: Proto
   const peers = programs
     .flatMap(({ lines }) => lines.map(({ text }) => /^from ([\d.]+):/.exec(text)?.[1]))
     .flatMap((peer) => (peer === undefined ? [] : [`CMD peer=${peer}:`]));
-  const lines = [...peers, ...tuples, ...frames, ...hooksOf({ ...trace, packets }, "host", protocol)];
+  const lines = [...peers, ...tuples, ...frames, ...hooksOf({ ...trace, packets }, namespace, protocol)];
   return renamed(lines.join("\n"), ports);
 }
 
@@ -150,14 +156,14 @@ const renamed = (text: string, ports: ReadonlyMap<string, string>): string =>
 /**
  * What both accounts must agree in: peers, tuples, the crossings of devices and what rules said. Of a TCP flow only SYN,
  * its answer and RST count, for a lesson's programs say other things. Chosen ports, identifiers, lengths and MAC addresses
- * go; so do the chains of mangle, which some of the recorder's hosts had, without a rule.
+ * go; so do the policies of mangle and raw, which the recorder made.
  */
 function essence(text: string) {
   const lines = text.split("\n").map((line) =>
     line
       .replace(/(?<=[.:]|sport=|dport=|SPORT=|DPORT=)[3-6]\d{4}(?=[: ]|$)/g, "port")
       .replace(/ +/g, " ")
-      .replace(/, (seq|win|length|id) .*/g, ""),
+      .replace(/, (seq|win|length|id) .*| \(\d+\)$|(?<=: )\d+\+? (?=A\? |1\/0\/0)/g, ""),
   );
   const gone = lines.filter((line) => line.includes("[DESTROY]")).map(tuplesOf);
   const asked = lines.flatMap((line) => /ARP, Reply (\S+)/.exec(line)?.[1] ?? []);
@@ -190,7 +196,7 @@ function rulesOf(lines: readonly string[]): string[] {
     if (line.startsWith("PKT ")) {
       counts = !/ (ACK|FIN)( (FIN|PSH))?$/.test(line) || line.endsWith("SYN ACK");
       if (counts) told.push(line.replace(/ (MACSRC|MACDST|LEN|TOS|ID)=\S+/g, ""));
-    } else if (counts && /^ +\w+:/.test(line) && !line.includes(" mangle:")) told.push(line);
+    } else if (counts && /^ +\w+:/.test(line) && !/ (mangle|raw):\w+ policy/.test(line)) told.push(line);
   }
   // A packet line stands once for neighbours that only mangle and raw chains had told apart.
   return told.filter((line, index) => !line.startsWith("PKT ") || (told[index + 1] ?? "PKT").startsWith(" "));
