@@ -21,8 +21,7 @@ export function forward(packet: Packet, from: InDevice): void {
   const ttl = ipv4.ttl(view, NETWORK);
   if (ttl <= 1) {
     net.sendIcmpError(packet, icmp.TIME_EXCEEDED, 0, 0);
-    // Unlike Linux, which says IP_INHDR here, too, the reason names what happened.
-    net.fabric.drop(packet, from.device.place, "TTL_EXPIRED");
+    net.fabric.drop(packet, from.device.place, "IP_INHDR");
     return;
   }
   const options = packet.options as Options | null;

@@ -66,6 +66,8 @@ const ADDRESS_TYPES: Partial<Record<RouteType, AddressType>> = {
   prohibit: "PROHIBIT",
 };
 
+/** `sk->sk_sndbuf` of the kernel's ICMP socket: two messages of 64 KB. */
+const ICMP_SEND_BUFFER = 132_224;
 const ROUTE_TYPES: readonly string[] = WORDS.routeType;
 
 /** One network namespace (`struct net`): devices, addresses, routes, neighbours, rules, flows. */
@@ -84,6 +86,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   readonly reassembly: Reassembly;
   readonly icmpLimits: IcmpLimits;
   icmpBusy = false;
+  /** Bytes (`skb->truesize`) of its own ICMP messages that wait for a neighbour (`sk->sk_wmem_alloc`). */
+  icmpHeld = 0;
   /** Programs that write IPv4 headers of their own, each with a socket of protocol 255. */
   rawSockets = 0;
   /** What the sender of a packet that a hook keeps is told (`NF_DROP_ERR()`); null when it was only taken aside. */
@@ -396,6 +400,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   /** `icmp_xmit_lock()`: while the kernel sends a message of its own, the output path cannot make it send another. */
   sendIcmp(datagram: Datagram): void {
+    if (this.icmpHeld >= ICMP_SEND_BUFFER) return;
     const { scheduler } = this.fabric;
     scheduler.disable();
     this.icmpBusy = true;

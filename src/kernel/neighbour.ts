@@ -6,6 +6,7 @@ import * as ethernet from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import type { InDevice } from "./in-device.ts";
 import type { Errno } from "./protocol.ts";
+import { KERNEL_SOCKET } from "./socket-owner.ts";
 
 /** `NUD_*`. NOARP entries need no resolution: loopback, broadcast, multicast. */
 export type NeighbourState =
@@ -26,6 +27,10 @@ function truesize(packet: Packet): number {
   const length = packet.length;
   return length <= 320 ? 832 : length <= 896 ? 1280 : 2304;
 }
+
+/** It is charged to the kernel's ICMP socket until it leaves this host. */
+const isOwnIcmp = ({ socket, view }: Packet): boolean =>
+  socket === KERNEL_SOCKET && ipv4.protocol(view, NETWORK) === ipv4.PROTOCOL_ICMP;
 
 /** Who has an address, and how sure we are (`struct neighbour`). */
 export class Neighbour {
@@ -156,11 +161,21 @@ export class Neighbour {
     while (this.waiting.length > 0 && this.waitingBytes + size > limit) {
       const oldest = this.waiting.shift()!;
       this.waitingBytes -= truesize(oldest);
+      if (isOwnIcmp(oldest)) net.icmpHeld -= truesize(oldest);
       net.fabric.drop(oldest, device.place, "NEIGH_QUEUEFULL");
     }
     net.fabric.trace?.step(STEP.queue, packet.id, device.place, this.address);
     this.waiting.push(packet);
     this.waitingBytes += size;
+    if (isOwnIcmp(packet)) net.icmpHeld += size;
+  }
+
+  /** What waited goes on, or is lost; the books of who holds it end here. */
+  private unqueue(): Packet[] {
+    const { net } = this.device;
+    for (const packet of this.waiting) if (isOwnIcmp(packet)) net.icmpHeld -= truesize(packet);
+    this.waitingBytes = 0;
+    return this.waiting.splice(0);
   }
 
   private get retransmit(): number {
@@ -230,9 +245,7 @@ export class Neighbour {
     const { net, device } = this.device;
     this.become("FAILED");
     this.updated = net.fabric.scheduler.now;
-    const lost = this.waiting.splice(0);
-    this.waitingBytes = 0;
-    for (const packet of lost) {
+    for (const packet of this.unqueue()) {
       net.linkFailure(packet);
       net.fabric.drop(packet, device.place, "NEIGH_FAILED");
     }
@@ -286,9 +299,7 @@ export class Neighbour {
   }
 
   private flush(): void {
-    const packets = this.waiting.splice(0);
-    this.waitingBytes = 0;
-    for (const packet of packets) this.output(packet);
+    for (const packet of this.unqueue()) this.output(packet);
   }
 
   /** A static entry, `ip neigh add ... nud permanent`. */
@@ -304,8 +315,7 @@ export class Neighbour {
   forget(): void {
     this.sleep();
     const { net, device } = this.device;
-    for (const packet of this.waiting.splice(0)) net.fabric.drop(packet, device.place, "NEIGH_DEAD");
-    this.waitingBytes = 0;
+    for (const packet of this.unqueue()) net.fabric.drop(packet, device.place, "NEIGH_DEAD");
   }
 
   toString(): string {

@@ -153,6 +153,14 @@ export class Reassembly {
         fabric.drop(piece.packet, this.net.place, mixed ? "NOT_SPECIFIED" : "PKT_TOO_BIG");
       return false;
     }
+    // skb_morph(): what is known of the first fragment holds for the datagram.
+    last.mark = first.mark;
+    last.priority = first.priority;
+    last.type = first.type;
+    last.arrival = first.arrival;
+    last.bridgeIn = first.bridgeIn;
+    last.options = first.options;
+    last.checksumValid = first.checksumValid;
     const whole = fabric.pool.take(NETWORK - FRAME + length);
     whole.bytes.set(first.bytes.subarray(0, NETWORK + header), 0);
     const fragments: Fragment[] = [];
@@ -169,13 +177,6 @@ export class Reassembly {
     }
     fabric.pool.exchange(last, whole);
     fabric.pool.release(whole);
-    // skb_morph(): what is known of the first fragment holds for the datagram.
-    last.mark = first.mark;
-    last.priority = first.priority;
-    last.type = first.type;
-    last.arrival = first.arrival;
-    last.bridgeIn = first.bridgeIn;
-    last.checksumValid = first.checksumValid;
     last.fragmentMax = largest;
     last.fragmentDf = largestKept === largest;
     last.fragments = fragments;

@@ -3,7 +3,7 @@ import type { DropReason } from "../trace/reason.ts";
 import { STEP, WORDS } from "../trace/step.ts";
 import { isLoopback, isMulticast, isZeronet } from "../wire/address.ts";
 import * as ipv4 from "../wire/ipv4.ts";
-import { type Flow, Route } from "./fib.ts";
+import { type Flow, Route, TABLE_LOCAL } from "./fib.ts";
 import { type InDevice, selectAddress } from "./in-device.ts";
 import type { Namespace } from "./namespace.ts";
 import type { Destination, Errno } from "./protocol.ts";
@@ -14,6 +14,7 @@ const NO_ROUTE = new Route({ type: "no route", destination: 0, length: 0, table:
 const ALL_HOSTS_ROUTE = new Route({ type: "multicast", destination: 0xe0000001 | 0, length: 32, table: 255 });
 const LIMITED_BROADCAST = new Route({ type: "broadcast", destination: -1, length: 32, table: 255 });
 const IGMP = 2;
+const LOCALHOST = 0x7f000001;
 const ALL_HOSTS = 0xe0000001 | 0;
 const ROUTE_TYPES: readonly string[] = WORDS.routeType;
 
@@ -205,7 +206,8 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
   if (source !== 0 && (isMulticast(source) || source === -1 || isZeronet(source)))
     return { error: "EINVAL", route: null };
   if (to.device !== 0 && net.deviceByIndex(to.device)?.up !== true) return { error: "ENETUNREACH", route: null };
-  const destination = to.destination === 0 ? (source === 0 ? 0x7f000001 : source) : to.destination;
+  if (to.destination === 0) return toSelf(net, source || LOCALHOST);
+  const { destination } = to;
   if (to.device === 0 && source !== 0 && (isMulticast(destination) || destination === -1)) {
     const owner = net.addresses.get(source);
     if (owner !== undefined) return viaDevice(net, owner, destination, source);
@@ -231,6 +233,18 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
   const exception = net.paths.exception(destination);
   const gateway = exception !== null && exception.gateway !== 0 ? exception.gateway : route.gateway;
   return { error: null, route, source: chosen, gateway };
+}
+
+/** What is sent to 0.0.0.0 is for this host, whatever its tables say. */
+function toSelf(net: Namespace, address: number): OutputRoute {
+  const route = new Route({
+    type: "local",
+    destination: address,
+    length: 32,
+    device: net.loopback,
+    table: TABLE_LOCAL,
+  });
+  return { error: null, route, source: address, gateway: 0 };
 }
 
 function viaDevice(net: Namespace, device: InDevice, destination: number, source: number): OutputRoute {

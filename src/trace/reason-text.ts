@@ -5,7 +5,7 @@ export const REASON_TEXT: Readonly<Record<DropReason, string>> = {
   NOT_SPECIFIED: "the kernel gives no closer reason",
   OTHERHOST: "the frame is addressed to another machine",
   IP_CSUM: "the checksum of the IPv4 header is wrong",
-  IP_INHDR: "the IPv4 header is malformed",
+  IP_INHDR: "the IPv4 header is malformed, or its time to live used up",
   IP_RPFILTER: "an answer would leave by another device than this came in on (rp_filter)",
   UNICAST_IN_L2_MULTICAST: "an address of one host in a frame for many",
   IP_INVALID_SOURCE: "the source address can be nobody's",

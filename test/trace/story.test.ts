@@ -174,7 +174,7 @@ describe("the story of a packet, step by step", () => {
   gw    > lan        98-byte frame
         route        203.0.113.0/24 dev wan
         icmp         tells the sender: #21 ICMP time exceeded
-        dropped      TTL_EXPIRED: its time to live is used up
+        dropped      IP_INHDR: the IPv4 header is malformed, or its time to live used up
 
 #21 ICMP time exceeded 192.168.65.1 > 192.168.65.3  (about #20)                                  t=0
   gw    sends        112 bytes, ttl 64, tos 0xc0

@@ -379,6 +379,17 @@ export class Tracker {
     news.created = news.reply = news.assured = news.state = news.mark = false;
   }
 
+  /** `nf_conntrack_tcp_set_closing()`: the flow of a segment that REJECT resets is over. */
+  close({ connection: flow }: Packet): void {
+    const connection = flow as Connection | null;
+    if (connection === null || connection.tcp === null || !connection.confirmed) return;
+    if (connection.tcp.state === "CLOSE") return;
+    connection.tcp.state = "CLOSE";
+    connection.news.state = true;
+    const seconds = this.net.sysctls.get("net.netfilter.nf_conntrack_tcp_timeout_close");
+    connection.expires = this.net.fabric.scheduler.now + seconds * SECOND;
+  }
+
   /** `nf_ct_delete()`. */
   destroy(connection: Connection): void {
     if (connection.dying) return;

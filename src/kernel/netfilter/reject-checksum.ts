@@ -20,6 +20,7 @@ export function checksumAllowsAnswer(packet: Packet): boolean {
   const length = packet.end - at;
   const protocol = ipv4.protocol(view, NETWORK);
   if (UNVERIFIED.has(protocol)) return true;
+  if (protocol === GRE && length >= 2 && (view.getUint16(at) & 0x8000) === 0) return true;
   // The sum runs over the IPv4 header, too, and options that were filled in have left its checksum stale.
   if ((packet.options as Options | null)?.changed === true) return false;
   const source = ipv4.source(view, NETWORK);
@@ -27,7 +28,6 @@ export function checksumAllowsAnswer(packet: Packet): boolean {
   if (protocol === ipv4.PROTOCOL_UDP)
     return length >= udp.UDP_HEADER && udp.isValid(view, at, length, source, destination);
   if (protocol === ipv4.PROTOCOL_TCP) return tcp.isValid(view, at, length, source, destination);
-  if (protocol === GRE && length >= 2 && (view.getUint16(at) & 0x8000) === 0) return true;
   const sum = fold(sumBytes(view, at, length));
   return sum === 0xffff || sum === 0;
 }

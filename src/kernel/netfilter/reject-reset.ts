@@ -32,6 +32,7 @@ export function sendRejectReset(net: Namespace, packet: Packet): void {
   reset.route = found.route;
   reset.gateway = found.gateway;
   attach(reset, packet);
+  net.tracker.close(packet);
   ethernet.setEtherType(reset.view, FRAME, ethernet.ETHERTYPE_IPV4);
   ipv4.write(reset.view, NETWORK, {
     source,
