@@ -343,6 +343,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       receiveBufferMax: sysctls.tcpReceive[2]!,
       sendBufferMax: sysctls.tcpSend[2]!,
       synRetries: sysctls.get("net.ipv4.tcp_syn_retries"),
+      synLinearTimeouts: sysctls.get("net.ipv4.tcp_syn_linear_timeouts"),
       synAckRetries: sysctls.get("net.ipv4.tcp_synack_retries"),
       retries: sysctls.get("net.ipv4.tcp_retries2"),
       finTimeout: sysctls.get("net.ipv4.tcp_fin_timeout") * 1e9,

@@ -41,12 +41,24 @@ export interface IcmpError {
   readonly from: number;
 }
 
+/** A socket as a rule sees it (`struct sock`). */
+export interface SeenSocket {
+  /** What it receives on; 0 for every address. */
+  readonly address: number;
+  /** `SO_MARK`. */
+  readonly mark: number;
+  /** False for what stands in for one: an answered SYN, a closed connection that waits (`sk_fullsock()`). */
+  readonly full: boolean;
+}
+
 /** A transport protocol as local delivery sees it (`struct net_protocol`). */
 export interface Transport {
   /** A datagram for this host; the network header stands at NETWORK, `at` is the transport header. Takes ownership. */
   receive(packet: Packet, at: number): void;
   /** An ICMP error quotes a packet of ours; `at` is the quoted IPv4 header, `end` the end of the quote. Borrows. */
   error(packet: Packet, at: number, end: number, error: IcmpError): void;
+  /** Who would take a packet of this flow that comes in by this device; null for nobody. */
+  lookup?(local: number, localPort: number, remote: number, remotePort: number, device: number): SeenSocket | null;
 }
 
 /** Where a datagram is to go and how; a socket fills it in (`struct flowi4`). */
@@ -119,6 +131,7 @@ export interface TcpSettings {
   readonly receiveBufferMax: number;
   readonly sendBufferMax: number;
   readonly synRetries: number;
+  readonly synLinearTimeouts: number;
   readonly synAckRetries: number;
   readonly retries: number;
   /** Nanoseconds. */

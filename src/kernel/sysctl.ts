@@ -56,6 +56,7 @@ const NET_DEFAULTS = {
   "net.ipv4.tcp_sack": 1,
   "net.ipv4.tcp_window_scaling": 1,
   "net.ipv4.tcp_syn_retries": 6,
+  "net.ipv4.tcp_syn_linear_timeouts": 4,
   "net.ipv4.tcp_synack_retries": 5,
   "net.ipv4.tcp_retries2": 15,
   "net.ipv4.tcp_fin_timeout": 60,

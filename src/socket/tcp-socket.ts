@@ -1,4 +1,4 @@
-import type { Errno, IcmpError } from "../kernel/protocol.ts";
+import type { Errno, IcmpError, SeenSocket } from "../kernel/protocol.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { Connection, ConnectionOwner } from "../tcp/connection.ts";
 import type { OutgoingSegment } from "../tcp/outgoing.ts";
@@ -39,7 +39,7 @@ const FAILED = 16;
 const ENDED = 32;
 
 /** A TCP socket. Its callbacks run once the segment that caused them is dealt with, and never inside a call to it. */
-export class TcpSocket implements ConnectionOwner, Flow, TcpBound {
+export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   /** What it is bound to; 0.0.0.0 is every address. */
   address = 0;
   port = 0;
@@ -116,6 +116,19 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound {
 
   get state(): TcpState {
     return this.connection?.state ?? (this.listening ? "LISTEN" : "CLOSE");
+  }
+
+  get mark(): number {
+    return this.options.mark ?? 0;
+  }
+
+  get full(): boolean {
+    const { connection, listener } = this;
+    if (listener !== null) return false;
+    return (
+      connection === null ||
+      !(connection.state === "TIME_WAIT" || (connection.state === "FIN_WAIT2" && connection.orphan))
+    );
   }
 
   /** For rules that ask for the owner: no program stands behind it any more. */

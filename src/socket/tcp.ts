@@ -270,7 +270,7 @@ export class TcpSockets implements Transport {
   /** A SYN for a connection in TIME_WAIT: a listener may take it anew. Takes ownership. */
   private reopen(socket: TcpSocket, packet: Packet, at: number): void {
     const old = socket.connection!;
-    const listener = this.findListener(packet, socket.localAddress, socket.port);
+    const listener = this.findListener(socket.localAddress, socket.port, packet.device);
     if (listener === null) {
       this.stack.drop(packet, "TCP_INVALID_SYN");
       return;
@@ -280,14 +280,19 @@ export class TcpSockets implements Transport {
     this.answerSyn(listener, packet, at, iss);
   }
 
+  /** `__inet_lookup()`. */
+  lookup(local: number, localPort: number, remote: number, remotePort: number, device: number): TcpSocket | null {
+    return this.flows.find(local, localPort, remote, remotePort) ?? this.findListener(local, localPort, device);
+  }
+
   /** `inet_lookup_listener()`: the socket that names most of the address, the newest among equals. */
-  private findListener(packet: Packet, address: number, port: number): TcpSocket | null {
+  private findListener(address: number, port: number, from: number): TcpSocket | null {
     let best: TcpSocket | null = null;
     let bestScore = -1;
     for (const socket of this.ports.on(port)) {
       const { device } = socket.options;
       if (!socket.listening || (socket.address !== 0 && socket.address !== address)) continue;
-      if (device !== undefined && device !== packet.device) continue;
+      if (device !== undefined && device !== from) continue;
       const score = (socket.address !== 0 ? 1 : 0) + (device !== undefined ? 2 : 0);
       if (score > bestScore) {
         best = socket;
@@ -301,7 +306,7 @@ export class TcpSockets implements Transport {
   private receiveByListener(packet: Packet, at: number): void {
     const { view } = packet;
     const { stack } = this;
-    const listener = this.findListener(packet, ipv4.destination(view, NETWORK), tcp.destinationPort(view, at));
+    const listener = this.findListener(ipv4.destination(view, NETWORK), tcp.destinationPort(view, at), packet.device);
     const flags = tcp.flags(view, at);
     if (listener === null || flags & tcp.ACK) {
       stack.resetTcp(packet, at, listener?.options.mark ?? 0);

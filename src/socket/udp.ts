@@ -1,4 +1,4 @@
-import type { Errno, IcmpError, NetworkStack, Transport } from "../kernel/protocol.ts";
+import type { Errno, IcmpError, NetworkStack, SeenSocket, Transport } from "../kernel/protocol.ts";
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import { formatIpv4 } from "../wire/address.ts";
@@ -47,7 +47,7 @@ export interface UdpDestination {
 }
 
 /** A UDP socket. */
-export class UdpSocket implements Bound {
+export class UdpSocket implements Bound, SeenSocket {
   /** What it receives on. */
   address = 0;
   /** What it sends from; 0 lets routing choose, as for a socket bound to a group. */
@@ -55,6 +55,7 @@ export class UdpSocket implements Bound {
   port = 0;
   peer: { readonly address: number; readonly port: number } | null = null;
   readonly reuse: boolean;
+  readonly full = true;
   /** What arrived and nobody read. */
   readonly received: Received[] = [];
   readonly errors: SocketError[] = [];
@@ -73,6 +74,10 @@ export class UdpSocket implements Bound {
 
   get device(): number {
     return this.options.device ?? 0;
+  }
+
+  get mark(): number {
+    return this.options.mark ?? 0;
   }
 
   /** For the output path. */
@@ -104,6 +109,7 @@ export class UdpSocket implements Bound {
 /** UDP of one namespace (`udp_rcv()`, `udp_sendmsg()`). */
 export class UdpSockets implements Transport {
   private readonly table = new PortTable<UdpSocket>();
+  private readonly asker = { address: 0, port: 0 };
 
   constructor(
     private readonly stack: NetworkStack,
@@ -246,6 +252,12 @@ export class UdpSockets implements Transport {
     if (takers.length === 0) this.stack.drop(packet, "NO_SOCKET");
     else this.stack.deliver(packet, `udp ${formatIpv4(takers[0]!.address)}:${port}`);
     for (const socket of takers) hand(socket, datagram);
+  }
+
+  lookup(local: number, localPort: number, remote: number, remotePort: number, device: number): UdpSocket | null {
+    this.asker.address = remote;
+    this.asker.port = remotePort;
+    return this.find(local, localPort, this.asker, device);
   }
 
   /** `udp4_lib_lookup2()`: the socket that names most of the flow, the newest among equals. */

@@ -49,6 +49,8 @@ export interface ConnectionOptions {
   /** `SO_KEEPALIVE`: idle time before the first probe, time between probes, and how many; null for none. */
   readonly keepAlive?: { readonly idle: number; readonly interval: number; readonly probes: number } | null;
   readonly synRetries?: number;
+  /** How many timeouts of a SYN pass before they grow; they count beside `synRetries`. */
+  readonly synLinearTimeouts?: number;
   readonly synAckRetries?: number;
   readonly retries?: number;
   /** How long a closed connection waits for the peer's FIN. */

@@ -31,8 +31,8 @@ function timedOut(c: Connection, boundary: number): boolean {
 
 /** `tcp_write_timeout()`: is it to be given up? */
 function givesUp(c: Connection): boolean {
-  const { synRetries = 6, synAckRetries = 5, retries = 15 } = c.options;
-  if (c.state === "SYN_SENT") return c.retransmits >= synRetries;
+  const { synRetries = 6, synLinearTimeouts = 4, synAckRetries = 5, retries = 15 } = c.options;
+  if (c.state === "SYN_SENT") return c.retransmits >= synRetries + synLinearTimeouts;
   if (c.state === "SYN_RECV") return c.retransmits >= (c.passive ? synAckRetries : synRetries);
   return timedOut(c, c.orphan ? orphanRetries(c, c.rto < RTO_MAX) : retries);
 }
@@ -51,7 +51,8 @@ function retransmitTimeout(c: Connection): void {
   if (opening) {
     if (c.retransmitStamp === 0) c.retransmitStamp = c.now;
     c.queue.setFlags(c.queue.first, c.queue.flags(c.queue.first) | EVER_RETRANSMITTED);
-    c.rto = Math.min(c.rto * 2, RTO_MAX);
+    const { synLinearTimeouts = 4 } = c.options;
+    if (c.state !== "SYN_SENT" || c.retransmits > synLinearTimeouts) c.rto = Math.min(c.rto * 2, RTO_MAX);
     armRetransmit(c);
     resendSyn(c);
     return;

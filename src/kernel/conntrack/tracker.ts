@@ -71,10 +71,7 @@ export class Tracker {
   users(hook: Hook): HookUser[] {
     const { net } = this;
     if (hook === "prerouting" || hook === "output") {
-      return [
-        { priority: PRIORITY.defrag, run: (packet, input) => this.gather(packet, input, hook) },
-        { priority: PRIORITY.conntrack, run: (packet) => this.track(packet, hook) },
-      ];
+      return [{ priority: PRIORITY.conntrack, run: (packet) => this.track(packet, hook) }];
     }
     if (hook === "forward") return [];
     return [
@@ -83,6 +80,12 @@ export class Tracker {
         run: (packet) => (packet.connection === null ? "ACCEPT" : net.tracker.confirm(packet)),
       },
     ];
+  }
+
+  /** Fragments are gathered on these hooks for what must see whole datagrams (`nf_defrag_ipv4_enable()`). */
+  gatherers(hook: Hook): HookUser[] {
+    if (hook !== "prerouting" && hook !== "output") return [];
+    return [{ priority: PRIORITY.defrag, run: (packet, input) => this.gather(packet, input, hook) }];
   }
 
   /** `ipv4_conntrack_defrag()`. */

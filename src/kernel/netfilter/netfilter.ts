@@ -3,7 +3,7 @@ import type { ConnectionState, Packet } from "../../packet/packet.ts";
 import { STEP, WORDS } from "../../trace/step.ts";
 import type { Namespace } from "../namespace.ts";
 import { type HookUser, PRIORITY } from "./hook-user.ts";
-import { HOOKS, type Hook, NEEDS_CONNTRACK, type Table, type TableName } from "./rule.ts";
+import { HOOKS, type Hook, NEEDS_CONNTRACK, type Rule, type Table, type TableName } from "./rule.ts";
 import { TableWalk } from "./table-walk.ts";
 
 const STATES: readonly ConnectionState[] = WORDS.connectionState;
@@ -80,15 +80,26 @@ export class Netfilter {
     this.postrouting = new HookPoint(net, "postrouting");
   }
 
+  private *rules(): Generator<Rule> {
+    for (const table of this.tables.values()) for (const chain of table.chains.values()) yield* chain.rules;
+  }
+
   /** True while a loaded rule makes the kernel track connections. */
   get tracks(): boolean {
-    for (const table of this.tables.values())
-      for (const chain of table.chains.values())
-        for (const rule of chain.rules) {
-          const target = rule.action.kind === "target" ? rule.action.target : null;
-          if (target !== null && (target.needsConntrack ?? NEEDS_CONNTRACK.has(target.name))) return true;
-          for (const match of rule.matches) if (NEEDS_CONNTRACK.has(match.name)) return true;
-        }
+    for (const { action, matches } of this.rules()) {
+      const target = action.kind === "target" ? action.target : null;
+      if (target !== null && (target.needsConntrack ?? NEEDS_CONNTRACK.has(target.name))) return true;
+      for (const match of matches) if (NEEDS_CONNTRACK.has(match.name)) return true;
+    }
+    return false;
+  }
+
+  /** True while a loaded rule asks for sockets, for which datagrams must be whole (`socket_mt_enable_defrag()`). */
+  private get asksForSockets(): boolean {
+    for (const { action, matches } of this.rules()) {
+      if (action.kind === "target" && action.target.name === "TPROXY") return true;
+      if (matches.some(({ name }) => name === "socket")) return true;
+    }
     return false;
   }
 
@@ -106,9 +117,7 @@ export class Netfilter {
   private forget(): void {
     const { ruleState } = this.net;
     const shared = new Set<string | undefined>();
-    for (const table of this.tables.values())
-      for (const chain of table.chains.values())
-        for (const rule of chain.rules) for (const match of rule.matches) shared.add(match.shares);
+    for (const { matches } of this.rules()) for (const match of matches) shared.add(match.shares);
     for (const name of ruleState.keys()) if (!shared.has(name)) ruleState.delete(name);
   }
 
@@ -129,9 +138,11 @@ export class Netfilter {
   /** Decides anew who stands on which hook. */
   private hang(): void {
     const tracks = this.tracks;
+    const gathers = tracks || this.asksForSockets;
     this.net.tracker.enable(tracks);
     for (const hook of HOOKS) {
       const users: HookUser[] = [];
+      if (gathers) users.push(...this.net.tracker.gatherers(hook));
       if (tracks) users.push(...this.net.tracker.users(hook));
       for (const table of this.tables.values()) {
         const walk = table.base(hook) === null ? null : new TableWalk(this.net, table, hook);
