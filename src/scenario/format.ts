@@ -103,6 +103,8 @@ const namespaceSpec = keys("a namespace", {
   ...RULES,
 });
 
+const outsideEnd = shaped("an address and a port such as 10.0.0.1:3128", /^[\d.]+:\d{1,5}$/);
+
 const translator = keys("a translator", {
   preset: z
     .enum(PRESET_NAMES, { error: `the tool that it behaves like (${PRESET_NAMES.join(", ")})` })
@@ -122,6 +124,13 @@ const translator = keys("a translator", {
     ),
     "ports of the host that lead into the first guest",
   ).optional(),
+  proxy: keys("HTTP proxies", {
+    http: outsideEnd.describe("the proxy that port 80 of remote hosts leads to").optional(),
+    https: outsideEnd.describe("the proxy that port 443 of remote hosts leads to").optional(),
+    exclude: list(text("a name, a suffix such as .corp, or an address"), "what is fetched without a proxy").optional(),
+  })
+    .describe("ports 3128 and 3129 of the gateway are proxies, and remote hosts are proxied unasked")
+    .optional(),
   search: list(
     shaped("a domain such as corp.example", /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/),
     "domains that DHCP tells guests to search",

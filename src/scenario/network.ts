@@ -9,13 +9,14 @@ import type { ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
 import { parseAllowance } from "../translator/guarded-host.ts";
 import type { HostSockets } from "../translator/host-sockets.ts";
+import type { ProxyOptions } from "../translator/http-proxy.ts";
 import { PRESETS, type PresetName } from "../translator/preset.ts";
 import { parsePublishedPort } from "../translator/published-ports.ts";
 import { parseInterface, parseIpv4, parseMac } from "../wire/address.ts";
 import { InputError } from "../wire/input-error.ts";
 import { type EndOptions, type Host, World } from "../world/world.ts";
 import type { DeviceSpec, ImpairmentSpec, NamespaceSpec, ScenarioSpec, TranslatorSpec } from "./format.ts";
-import { parseForward } from "./gateway-forward.ts";
+import { parseEndpoint, parseForward } from "./gateway-forward.ts";
 import { addFdb, splitEnd } from "./lab-world.ts";
 import { parseChance, parseDuration } from "./quantity.ts";
 import { addPolicy, addRoute, parsePolicy, parseRoute } from "./routing.ts";
@@ -131,7 +132,17 @@ class Builder {
       addresses: PRESETS[spec.preset].addresses,
       forwards,
       searchDomains: spec.search ?? [],
+      ...(spec.proxy === undefined ? {} : { proxy: this.proxyOf(spec.proxy, [...path, "proxy"]) }),
     });
+  }
+
+  private proxyOf(spec: NonNullable<TranslatorSpec["proxy"]>, path: Path): ProxyOptions {
+    const end = (key: "http" | "https") => {
+      const text = spec[key];
+      if (text === undefined) return null;
+      return attempt(this.source, [...path, key], "an address and a port", () => parseEndpoint(text));
+    };
+    return { http: end("http"), https: end("https"), exclude: spec.exclude ?? [] };
   }
 
   /** Ports of hosts that lead into guests; addresses are there now to listen on. */

@@ -88,7 +88,8 @@ export class TcpFlow implements ConnectionOwner {
   }
 
   established(): void {
-    this.toGuest();
+    if (this.hostGone) this.connection!.abort();
+    else this.toGuest();
   }
 
   readable(): void {

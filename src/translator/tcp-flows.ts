@@ -115,7 +115,8 @@ export class TcpFlows {
       return;
     }
     const to = { address: impersonation.remote, port: tcp.destinationPort(view, at) };
-    const outside = translator.outsideOf(to, impersonation.role, "tcp");
+    const service = translator.serviceFor(to, impersonation.role);
+    const outside = service === null ? translator.outsideOf(to, impersonation.role, "tcp") : to;
     if ((most > 0 && translator.tcpFlows >= most) || outside === null) {
       if (outside !== null || translator.behaviour.refusesClosedPorts) this.refuse(packet, at);
       else guest.drop(packet, "NO_SERVICE");
@@ -125,7 +126,14 @@ export class TcpFlows {
     const flow = new TcpFlow(this, translator.nextFlow(), impersonation, localPort, to.port, outside);
     this.add(flow);
     this.tell(packet.id, BEGINS, flow);
-    this.connect(packet, at, flow);
+    if (service === null) {
+      this.connect(packet, at, flow);
+      return;
+    }
+    flow.syn = packet;
+    translator.halfOpen++;
+    flow.stream = service.open(to, flow.events, packet.id);
+    this.connected(flow, packet.id);
   }
 
   /** Takes ownership. */

@@ -8,9 +8,12 @@ import type { Mac } from "../wire/address.ts";
 import { CaptureRings } from "./capture-rings.ts";
 import { Dhcp } from "./dhcp.ts";
 import { DnsForwarder, type DnsOptions } from "./dns-forwarder.ts";
+import { dnsStreamService } from "./dns-stream.ts";
 import { Guest } from "./guest.ts";
 import type { Endpoint, HostSockets } from "./host-sockets.ts";
+import { type ProxyOptions, proxyFor } from "./http-proxy.ts";
 import type { Role } from "./impersonation.ts";
+import type { LocalService } from "./local-service.ts";
 import { type Addresses, answerTo, type Behaviour } from "./preset.ts";
 import { unreachable } from "./udp-flows.ts";
 
@@ -34,6 +37,8 @@ export interface TranslatorOptions {
   readonly host: HostSockets;
   readonly forwards?: readonly GatewayForward[];
   readonly dns?: DnsOptions;
+  /** Without it there are no proxies. */
+  readonly proxy?: ProxyOptions;
   /** Names that DHCP option 119 lists. */
   readonly searchDomains?: readonly string[];
   /** Keeps what vpnkit serves as `capture/*.pcap`. */
@@ -56,6 +61,8 @@ export class Translator {
   readonly dhcp: Dhcp;
   readonly dns: DnsForwarder;
   readonly random: Random;
+  private readonly dnsStream: LocalService;
+  private readonly proxy: ProxyOptions | null;
   readonly forwards: readonly GatewayForward[];
   /** What all impersonated hosts' TCP has in common. */
   readonly tcp: { readonly options: ConnectionOptions; readonly random: Random };
@@ -84,6 +91,8 @@ export class Translator {
     };
     this.dhcp = new Dhcp(this, options.searchDomains ?? []);
     this.dns = new DnsForwarder(this, dns);
+    this.dnsStream = dnsStreamService(this.dns);
+    this.proxy = options.proxy ?? null;
   }
 
   /** DNS as a port that leads to the first server, where the preset has no forwarder of its own. */
@@ -161,6 +170,12 @@ export class Translator {
   }
 
   // Inside and outside.
+
+  /** What the translator itself does with a TCP connection to `to`; null where the host connects. */
+  serviceFor(to: Endpoint, role: Role): LocalService | null {
+    if (to.port === DNS && to.address === this.addresses.dns && !this.behaviour.dns.redirects) return this.dnsStream;
+    return this.proxy === null || role === "host" ? null : proxyFor(this, this.proxy, to, role === "remote");
+  }
 
   roleOf(address: number): Role {
     if (address === this.addresses.host) return "host";

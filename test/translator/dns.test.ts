@@ -4,6 +4,7 @@ import type { DnsOptions } from "../../src/translator/dns-forwarder.ts";
 import { type DnsMessage, formatDns, parseDns } from "../../src/wire/dns.ts";
 import { cutDns } from "../../src/wire/dns-cut.ts";
 import { udpPacket } from "../frames.ts";
+import { Desktop, dial, GATEWAY_ADDRESS } from "./desktop.ts";
 import { endpoint, GATEWAY, GUEST, type Seen, type StageOptions, TranslatorStage } from "./stage.ts";
 
 const SERVERS = ["203.0.113.53:53", "203.0.113.54:53"].map(endpoint);
@@ -188,5 +189,29 @@ describe("cutting a DNS message", () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe("DNS over TCP", () => {
+  it("answers each question of a connection behind its length", () => {
+    const desktop = new Desktop();
+    const question = formatDns(message("host.docker.internal"));
+    const client = dial(desktop.vm, GATEWAY_ADDRESS, 53);
+    desktop.pass(1);
+    client.socket.write(Uint8Array.of(0, question.length, ...question, 0));
+    client.socket.write(Uint8Array.of(question.length, ...question));
+    client.socket.shutdown("write");
+    let got: number[] = [];
+    client.socket.onReadable = () => {
+      for (let data = client.socket.read(); data !== null && data.length > 0; data = client.socket.read())
+        got = [...got, ...data];
+    };
+    desktop.pass(5);
+    const length = (got[0]! << 8) | got[1]!;
+    expect(got).toHaveLength(2 * (length + 2));
+    expect(parseDns(Uint8Array.from(got.slice(2, 2 + length)))).toMatchObject({ answers: [{ data: "192.168.65.2" }] });
+    desktop.pass(100);
+    expect(desktop.translator.tcpFlows).toBe(0);
+    expect(desktop.balanced).toBe(true);
   });
 });
