@@ -5,22 +5,17 @@ import type { Bridge } from "../link/bridge.ts";
 import { parseInterface, parseIpv4, parseMac, parsePrefix } from "../wire/address.ts";
 import { PROTOCOL_UDP } from "../wire/ipv4.ts";
 import type { EndOptions, World } from "../world/world.ts";
-import type { EndSpec, FlowFilter, Operation, ProcessSpec } from "./operation.ts";
+import type { EndSpec, FlowFilter, Operation } from "./operation.ts";
 import type { PlanStep } from "./plan.ts";
+import type { Processes } from "./processes.ts";
 import type { RuleChange } from "./rule-change.ts";
 
-/** Starts and ends what runs in a namespace. */
-export interface ProcessTable {
-  start(namespace: string, process: ProcessSpec): void;
-  stop(namespace: string, process: ProcessSpec): void;
-}
-
 /** Carries out planned steps. Where a namespace stands already, it is used. */
-export function apply(steps: readonly PlanStep[], world: World, processes: ProcessTable): void {
+export function apply(steps: readonly PlanStep[], world: World, processes: Processes): void {
   for (const { operations } of steps) for (const operation of operations) perform(operation, world, processes);
 }
 
-function perform(operation: Operation, world: World, processes: ProcessTable): void {
+function perform(operation: Operation, world: World, processes: Processes): void {
   switch (operation.kind) {
     case "namespace":
       if (!world.hosts.has(operation.name)) world.addNamespace(operation.name);
@@ -72,6 +67,9 @@ function perform(operation: Operation, world: World, processes: ProcessTable): v
       return;
     case "forget":
       forget(world, operation.namespace, operation.flows);
+      return;
+    case "names":
+      processes.learn(operation.namespace, operation.records);
       return;
     case "start":
     case "stop":

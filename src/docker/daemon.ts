@@ -7,12 +7,12 @@ import { firewallOf } from "./firewall.ts";
 import { bridgeMac, hexadecimal } from "./identity.ts";
 import { AddressSpace, freeSubnet, holds, overlaps } from "./ipam.ts";
 import type { DaemonOptions, DockerHost, GatewayMode, Ipam, NetworkDriver, Process } from "./model.ts";
-import type { Operation } from "./operation.ts";
+import type { NameRecord, Operation } from "./operation.ts";
 import type { PlanStep } from "./plan.ts";
 import { PortAllocator } from "./ports.ts";
 import type { ContainerRecord, NetworkRecord } from "./record.ts";
 import { type RuleChange, RuleSet, undone } from "./rule-change.ts";
-import { Sandbox } from "./sandbox.ts";
+import { comesFirst, Sandbox } from "./sandbox.ts";
 
 /** What dockerd finds on its host. */
 export interface HostFacts {
@@ -67,9 +67,37 @@ export class Daemon implements DockerHost {
 
   /** What was planned since the last call. */
   takeSteps(): PlanStep[] {
+    for (const container of this.containers.values()) if (container.resolver !== null) this.tellNames(container);
     const { steps } = this;
     this.steps = [];
     return steps;
+  }
+
+  /** What a container's DNS server may answer: of each name, what the first of its networks says. */
+  private tellNames(container: ContainerRecord): void {
+    const found = new Map<string, NameRecord[]>();
+    for (const { network } of [...container.endpoints].sort(comesFirst)) {
+      const here = this.namesOn(network);
+      for (const [name, records] of here) if (!found.has(name)) found.set(name, records);
+    }
+    const names = [...found.values()].flat();
+    if (JSON.stringify(names) === JSON.stringify(container.names)) return;
+    container.names = names;
+    this.step(`container ${container.name}: names that 127.0.0.11 answers`, [
+      { kind: "names", namespace: container.namespace, records: names },
+    ]);
+  }
+
+  private namesOn(network: NetworkRecord): Map<string, NameRecord[]> {
+    const names = new Map<string, NameRecord[]>();
+    for (const { endpoints } of this.containers.values())
+      for (const endpoint of endpoints)
+        if (endpoint.network === network)
+          for (const name of endpoint.dnsNames) {
+            const record = { name, network: network.name, address: endpoint.address };
+            names.set(name, [...(names.get(name) ?? []), record]);
+          }
+    return names;
   }
 
   step(title: string, operations: readonly Operation[]): void {
@@ -364,6 +392,7 @@ export class Daemon implements DockerHost {
       mapped: [],
       wanted: wantedPorts(spec),
       resolver: null,
+      names: [],
     });
   }
 

@@ -1,5 +1,6 @@
-import type { RuleChange } from "./rule-change.ts";
-import { formatChange } from "./rule-change.ts";
+import type { DockerProxyOptions } from "../program/docker-proxy.ts";
+import { formatIpv4, type Ipv4 } from "../wire/address.ts";
+import { formatChange, type RuleChange } from "./rule-change.ts";
 
 /** One thing done to a namespace of the world, as one or two commands would do it by hand. */
 export type Operation =
@@ -35,6 +36,8 @@ export type Operation =
   | { readonly kind: "file"; readonly namespace: string; readonly path: string; readonly text: string }
   | { readonly kind: "environment"; readonly namespace: string; readonly values: ReadonlyMap<string, string> }
   | { readonly kind: "forget"; readonly namespace: string; readonly flows: FlowFilter }
+  /** What the embedded DNS server of a namespace knows from now on. */
+  | { readonly kind: "names"; readonly namespace: string; readonly records: readonly NameRecord[] }
   | { readonly kind: "start" | "stop"; readonly namespace: string; readonly process: ProcessSpec };
 
 export interface EndSpec {
@@ -44,13 +47,33 @@ export interface EndSpec {
   readonly mac: string | null;
 }
 
+/** A name in the embedded DNS server, and the network that it was found on. */
+export interface NameRecord {
+  readonly name: string;
+  readonly network: string;
+  readonly address: Ipv4;
+}
+
 /** Which tracked flows are forgotten: those of an address, or UDP ones to a port of the host. */
 export type FlowFilter = { readonly address: string } | { readonly udpPort: number };
+
+/** What runs in a process, as far as it meets packets. */
+export type ProcessProgram =
+  | { readonly kind: "proxy"; readonly options: DockerProxyOptions }
+  | {
+      readonly kind: "resolver";
+      readonly port: number;
+      readonly upstreams: readonly Ipv4[];
+      /** The namespace whose sockets ask them. */
+      readonly asksFrom: string;
+    };
 
 /** A process that Docker starts. */
 export interface ProcessSpec {
   /** 0 for what dockerd does itself. */
   readonly pid: number;
+  /** Null for one that meets no IPv4 packet. */
+  readonly program: ProcessProgram | null;
   /** As `ps` shows it. */
   readonly command: string;
 }
@@ -95,6 +118,11 @@ export function formatOperation(operation: Operation, host: string): string[] {
       return [];
     case "forget":
       return formatForget(operation.flows).map((command) => `${exec(operation.namespace)}${command}`);
+    case "names":
+      return operation.records.map(
+        ({ name, network, address }) =>
+          `# ${operation.namespace}: ${name} is ${formatIpv4(address)} (network ${network})`,
+      );
     case "start":
       return [startCommand(operation.process, exec(operation.namespace))];
     case "stop":

@@ -1,8 +1,8 @@
 import type { BridgeRules } from "./bridge-rules.ts";
 import type { ContainerSpec, PortSpec } from "./command.ts";
 import type { AddressSpace } from "./ipam.ts";
-import type { Container, DockerNetwork, Endpoint, PortBinding, Process } from "./model.ts";
-import type { ProcessSpec } from "./operation.ts";
+import type { Container, DockerNetwork, Endpoint, PortBinding } from "./model.ts";
+import type { NameRecord, ProcessSpec } from "./operation.ts";
 import type { RuleChange } from "./rule-change.ts";
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -25,7 +25,7 @@ export interface EndpointRecord extends Writable<Endpoint> {
 export interface MappedPort {
   readonly binding: PortBinding;
   readonly changes: readonly RuleChange[];
-  readonly proxies: readonly Process[];
+  readonly proxies: readonly ProcessSpec[];
 }
 
 export interface ContainerRecord extends Writable<Container> {
@@ -33,6 +33,8 @@ export interface ContainerRecord extends Writable<Container> {
   readonly endpoints: EndpointRecord[];
   readonly mapped: MappedPort[];
   readonly wanted: readonly PortSpec[];
+  /** What its DNS server was told last. */
+  names: readonly NameRecord[];
   /** The embedded DNS server, while it runs. */
   resolver: { readonly namespace: string; readonly process: ProcessSpec } | null;
 }

@@ -1,11 +1,11 @@
-import { formatIpv4, formatMac } from "../wire/address.ts";
+import { formatIpv4, formatMac, parseIpv4 } from "../wire/address.ts";
 import { type AttachmentSpec, refuse } from "./command.ts";
 import { type ContainerDns, containerDns, EMBEDDED_DNS, type HostsRecord, hostsFile } from "./container-files.ts";
 import type { Daemon } from "./daemon.ts";
 import { containerMac, hexadecimal, vethName } from "./identity.ts";
 import { holds } from "./ipam.ts";
 import type { PortBinding } from "./model.ts";
-import type { Operation } from "./operation.ts";
+import type { Operation, ProcessProgram, ProcessSpec } from "./operation.ts";
 import type { ContainerRecord, EndpointRecord, MappedPort, NetworkRecord } from "./record.ts";
 import type { RuleChange } from "./rule-change.ts";
 
@@ -293,16 +293,17 @@ export class Sandbox {
   }
 
   /** docker-proxy, once for each address that it listens on. */
-  private proxies(binding: PortBinding, endpoint: EndpointRecord, both: boolean) {
+  private proxies(binding: PortBinding, endpoint: EndpointRecord, both: boolean): ProcessSpec[] {
     const { daemon } = this;
     const { protocol, hostPort, containerPort } = binding;
     const listens = daemon.engine.rules === "classic" ? "" : " -use-listen-fd";
-    return [binding.hostAddress, ...(both ? ["::"] : [])].map((hostAddress) => ({
-      pid: daemon.nextPid(),
-      command:
+    return [binding.hostAddress, ...(both ? ["::"] : [])].map((hostAddress) => {
+      const command =
         `/usr/bin/docker-proxy -proto ${protocol} -host-ip ${hostAddress} -host-port ${hostPort} ` +
-        `-container-ip ${formatIpv4(endpoint.address)} -container-port ${containerPort}${listens}`,
-    }));
+        `-container-ip ${formatIpv4(endpoint.address)} -container-port ${containerPort}${listens}`;
+      const meets = protocol !== "sctp" && !hostAddress.includes(":");
+      return { pid: daemon.nextPid(), command, program: meets ? proxyProgram(protocol, binding, endpoint) : null };
+    });
   }
 
   private unmapPorts(): Operation[] {
@@ -368,22 +369,39 @@ export class Sandbox {
   }
 
   /** dockerd answers on 127.0.0.11 inside the container, at two ports of its own. */
-  private startResolver({ upstreams }: ContainerDns): void {
+  private startResolver(dns: ContainerDns): void {
     const { daemon, container } = this;
     const { namespace, name } = container;
     const random = daemon.random.fork(`resolver/${name}`);
     const tcp = 32_768 + random.below(28_232);
     const udp = 32_768 + random.below(28_232);
-    const servers = upstreams.length === 0 ? "" : `; asks ${upstreams.join(", ")}`;
-    const process = { pid: 0, command: `dockerd: DNS on ${EMBEDDED_DNS}:${udp}/udp and :${tcp}/tcp${servers}` };
-    const started = { kind: "start", namespace, process } as const;
-    container.resolver = started;
+    const upstreams = container.endpoints.some(({ isGateway }) => isGateway) ? dns.upstreams : [];
+    const local = upstreams.length > 0 && upstreams.every((server) => server.startsWith("127."));
+    const fromHost = !dns.chosen && (daemon.engine.forwardsFromHost || local);
+    const asksFrom = fromHost ? daemon.namespace : namespace;
+    const servers = upstreams.length === 0 ? "" : `; asks ${upstreams.join(", ")} from ${asksFrom}`;
+    const addresses = upstreams.filter((server) => !server.includes(":")).map(parseIpv4);
+    const process: ProcessSpec = {
+      pid: 0,
+      command: `dockerd: DNS on ${EMBEDDED_DNS}:${udp}/udp and :${tcp}/tcp${servers}`,
+      program: { kind: "resolver", port: udp, upstreams: addresses, asksFrom },
+    };
+    container.resolver = { namespace, process };
     daemon.step(`container ${name}: the embedded DNS server`, [
       ...resolverRules(udp, tcp).map((change): Operation => ({ kind: "rules", namespace, change })),
-      started,
+      { kind: "start", namespace, process },
     ]);
   }
 }
+
+const proxyProgram = (protocol: "tcp" | "udp", binding: PortBinding, { address }: EndpointRecord): ProcessProgram => ({
+  kind: "proxy",
+  options: {
+    protocol,
+    host: { address: parseIpv4(binding.hostAddress), port: binding.hostPort },
+    container: { address, port: binding.containerPort },
+  },
+});
 
 /** `setupIptablesNAT()` of libnetwork's resolver. */
 function resolverRules(udp: number, tcp: number): RuleChange[] {
@@ -409,7 +427,8 @@ function inOrder(attachments: readonly AttachmentSpec[]): AttachmentSpec[] {
   return [first, ...others.sort((a, b) => (a.network.text < b.network.text ? -1 : 1))];
 }
 
-function comesFirst(a: EndpointRecord, b: EndpointRecord): number {
+/** Which network comes first for the default route, and for names (`Endpoint.Less()`). */
+export function comesFirst(a: EndpointRecord, b: EndpointRecord): number {
   if (a.gatewayPriority !== b.gatewayPriority) return b.gatewayPriority - a.gatewayPriority;
   if (a.network.internal !== b.network.internal) return a.network.internal ? 1 : -1;
   return a.network.name < b.network.name ? -1 : 1;

@@ -5,6 +5,7 @@ import { DEFAULT_ENGINE, type Engine, findEngine } from "../docker/engine.ts";
 import type { DaemonOptions } from "../docker/model.ts";
 import { DEFAULT_OPTIONS } from "../docker/options.ts";
 import type { Plan, PlanStep } from "../docker/plan.ts";
+import { Processes } from "../docker/processes.ts";
 import type { Path } from "../docker/source.ts";
 import type { Place } from "../program/command-line.ts";
 import { maskOf, parseInterface, parsePrefix } from "../wire/address.ts";
@@ -30,6 +31,7 @@ export class ScenarioDocker {
   readonly daemon: Daemon;
   /** What is done before the scenario begins. */
   readonly plan: Plan;
+  private readonly processes: Processes;
 
   /** @throws {InputError}; nothing is done to the world then. */
   constructor(
@@ -39,6 +41,7 @@ export class ScenarioDocker {
     engine: Engine,
   ) {
     const { source } = material;
+    this.processes = new Processes(world);
     const name = spec.in ?? DEFAULT_NAMESPACE;
     const host = hostAt(source, spec.in === undefined ? PATH : [...PATH, "in"], world, name);
     this.daemon = new Daemon({
@@ -98,7 +101,7 @@ export class ScenarioDocker {
   }
 
   private apply(steps: readonly PlanStep[]): void {
-    apply(steps, this.world, { start: () => {}, stop: () => {} });
+    apply(steps, this.world, this.processes);
   }
 }
 

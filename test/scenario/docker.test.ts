@@ -134,6 +134,66 @@ run:
   });
 });
 
+describe("programs that Docker starts", () => {
+  const SHOP = `
+run:
+  - docker network create app
+  - docker run -d --name db --network app --network-alias database postgres
+  - docker run -d --name web --network app -p 8080:80 nginx`;
+  const ask = (name: string, as: string) => `  - { run: nslookup ${name}, in: web, name: ${as} }\n`;
+  const text = (outcome: ReturnType<typeof run>, name: string) =>
+    outcome.programs
+      .find((program) => program.name === name)!
+      .lines.map((line) => line.text)
+      .join("\n");
+
+  it("the DNS server on 127.0.0.11 answers names, aliases and addresses, until the container stops", () => {
+    const outcome = run(
+      scenario(
+        SHOP,
+        `steps:
+${ask("database", "alias")}${ask("db.app", "qualified")}  - { run: nslookup 172.18.0.2, in: web, name: pointer }
+  - { run: docker stop db, in: host }
+${ask("db", "gone")}`,
+      ),
+    );
+    expect(text(outcome, "alias")).toContain("Address: 172.18.0.2");
+    expect(text(outcome, "qualified")).toContain("Address: 172.18.0.2");
+    expect(text(outcome, "pointer")).toContain("name = db.app");
+    expect(text(outcome, "gone")).toContain("server can't find db");
+  });
+
+  it.each([
+    ["23", "172.18.0.3"],
+    ["29", "192.168.65.3"],
+  ])("of engine %s, what it does not know it asks from the namespace with %s", (engine, source) => {
+    const outcome = run(
+      scenario(
+        `engine: ${engine}${SHOP}`.replace(/nameserver \S+/, ""),
+        `steps:
+  - { run: dns-server example.com=203.0.113.10, in: lan }
+${ask("example.com", "ask")}`,
+      ).replaceAll("192.168.65.1", "192.168.65.50"),
+    );
+    expect(text(outcome, "ask")).toContain("Address: 203.0.113.10");
+    const [flow] = outcome.world.host("host").net.tracker.table;
+    const from = [...outcome.world.host("host").net.tracker.table].map(({ original }) => original.source);
+    expect(flow).toBeDefined();
+    expect(from.map((address) => [24, 16, 8, 0].map((bits) => (address >>> bits) & 255).join("."))).toContain(source);
+  });
+
+  it("docker-proxy carries what the host sends to 127.0.0.1, and the container sees the bridge's address", () => {
+    const { programs } = run(
+      scenario(
+        SHOP,
+        "steps:\n  - { run: http-server 80, in: web }\n  - { run: 'curl http://127.0.0.1:8080/', in: host }",
+      ),
+    );
+    expect(programs.map(({ status }) => status)).toEqual([null, 0]);
+    expect(programs[0]!.lines.map((line) => line.text).join("\n")).toContain("172.18.0.1");
+  });
+});
+
 describe("what Docker refuses", () => {
   it("an engine that there is not", () => {
     expect(refusal("engine: 19")).toBe(
