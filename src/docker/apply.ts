@@ -2,6 +2,7 @@ import { Route } from "../kernel/fib.ts";
 import { IpSetNetworks } from "../kernel/netfilter/ipset.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
 import type { Bridge } from "../link/bridge.ts";
+import { formatPublishedPort, parsePublishedPort } from "../translator/published-ports.ts";
 import { parseInterface, parseIpv4, parseMac, parsePrefix } from "../wire/address.ts";
 import { PROTOCOL_UDP } from "../wire/ipv4.ts";
 import type { EndOptions, World } from "../world/world.ts";
@@ -71,10 +72,24 @@ function perform(operation: Operation, world: World, processes: Processes): void
     case "names":
       processes.learn(operation.namespace, operation.records);
       return;
+    case "expose":
+    case "unexpose":
+      expose(world, operation);
+      return;
     case "start":
     case "stop":
       processes[operation.kind](operation.namespace, operation.process);
   }
+}
+
+function expose(world: World, { kind, at, port }: Extract<Operation, { kind: "expose" | "unexpose" }>): void {
+  const { published } = world.translators.get(at.translator)!.guests.find(({ name }) => name === at.guest)!;
+  const wanted = parsePublishedPort(port);
+  if (kind === "expose") {
+    published.add(wanted);
+    return;
+  }
+  for (const open of [...published.all]) if (formatPublishedPort(open) === port) published.remove(open);
 }
 
 const endOptions = ({ namespace, device, mac }: EndSpec, mtu: number): EndOptions => ({

@@ -1,5 +1,5 @@
 import type { Random } from "../sim/random.ts";
-import { formatIpv4, formatMac, formatPrefix, type Prefix, parsePrefix } from "../wire/address.ts";
+import { formatIpv4, formatMac, formatPrefix, type Ipv4, type Prefix, parsePrefix } from "../wire/address.ts";
 import type { BridgeRules, Firewall } from "./bridge-rules.ts";
 import { type Command, type ContainerSpec, type NetworkSpec, refuse, type Word } from "./command.ts";
 import type { Engine } from "./engine.ts";
@@ -7,7 +7,7 @@ import { firewallOf } from "./firewall.ts";
 import { bridgeMac, hexadecimal } from "./identity.ts";
 import { AddressSpace, freeSubnet, holds, overlaps } from "./ipam.ts";
 import type { DaemonOptions, DockerHost, GatewayMode, Ipam, NetworkDriver, Process } from "./model.ts";
-import type { NameRecord, Operation } from "./operation.ts";
+import type { NameRecord, Operation, TranslatorPort } from "./operation.ts";
 import type { PlanStep } from "./plan.ts";
 import { PortAllocator } from "./ports.ts";
 import type { ContainerRecord, NetworkRecord } from "./record.ts";
@@ -25,6 +25,15 @@ export interface HostFacts {
   readonly resolvConf: string;
   /** Names of namespaces that are taken. */
   readonly names: ReadonlySet<string>;
+  /** Docker Desktop: the translator that dockerd's virtual machine is plugged into; null elsewhere. */
+  readonly desktop: Desktop | null;
+}
+
+export interface Desktop {
+  /** Where ports are published, for they are to be the host's. */
+  readonly port: TranslatorPort;
+  /** What `host-gateway` stands for (`--host-gateway-ip`). */
+  readonly hostAddress: Ipv4 | null;
 }
 
 export interface DaemonSettings {

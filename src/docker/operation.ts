@@ -38,6 +38,8 @@ export type Operation =
   | { readonly kind: "forget"; readonly namespace: string; readonly flows: FlowFilter }
   /** What the embedded DNS server of a namespace knows from now on. */
   | { readonly kind: "names"; readonly namespace: string; readonly records: readonly NameRecord[] }
+  /** A port of the machine that a translator runs on leads to a container; `port` is vpnkit's word for it. */
+  | { readonly kind: "expose" | "unexpose"; readonly at: TranslatorPort; readonly port: string }
   | { readonly kind: "start" | "stop"; readonly namespace: string; readonly process: ProcessSpec };
 
 export interface EndSpec {
@@ -45,6 +47,12 @@ export interface EndSpec {
   readonly device: string;
   /** Null for the kernel's choice. */
   readonly mac: string | null;
+}
+
+/** One guest of a translator. */
+export interface TranslatorPort {
+  readonly translator: string;
+  readonly guest: string;
 }
 
 /** A name in the embedded DNS server, and the network that it was found on. */
@@ -123,6 +131,9 @@ export function formatOperation(operation: Operation, host: string): string[] {
         ({ name, network, address }) =>
           `# ${operation.namespace}: ${name} is ${formatIpv4(address)} (network ${network})`,
       );
+    case "expose":
+    case "unexpose":
+      return [`# ${operation.at.translator}: ${operation.kind} ${operation.port}`];
     case "start":
       return [startCommand(operation.process, exec(operation.namespace))];
     case "stop":

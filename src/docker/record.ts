@@ -2,7 +2,7 @@ import type { BridgeRules } from "./bridge-rules.ts";
 import type { ContainerSpec, PortSpec } from "./command.ts";
 import type { AddressSpace } from "./ipam.ts";
 import type { Container, DockerNetwork, Endpoint, PortBinding } from "./model.ts";
-import type { NameRecord, ProcessSpec } from "./operation.ts";
+import type { NameRecord, ProcessSpec, TranslatorPort } from "./operation.ts";
 import type { RuleChange } from "./rule-change.ts";
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -26,6 +26,13 @@ export interface MappedPort {
   readonly binding: PortBinding;
   readonly changes: readonly RuleChange[];
   readonly proxies: readonly ProcessSpec[];
+  readonly exposed: ExposedPort | null;
+}
+
+/** A port that Docker Desktop opens on the machine itself. */
+export interface ExposedPort {
+  readonly at: TranslatorPort;
+  readonly port: string;
 }
 
 export interface ContainerRecord extends Writable<Container> {

@@ -6,7 +6,7 @@ import { containerMac, hexadecimal, vethName } from "./identity.ts";
 import { holds } from "./ipam.ts";
 import type { PortBinding } from "./model.ts";
 import type { Operation, ProcessProgram, ProcessSpec } from "./operation.ts";
-import type { ContainerRecord, EndpointRecord, MappedPort, NetworkRecord } from "./record.ts";
+import type { ContainerRecord, EndpointRecord, ExposedPort, MappedPort, NetworkRecord } from "./record.ts";
 import type { RuleChange } from "./rule-change.ts";
 
 /** One container's networking: its namespace, its devices, its ports, its files. */
@@ -277,8 +277,10 @@ export class Sandbox {
       for (const process of proxies) operations.push({ kind: "start", namespace: daemon.namespace, process });
       if (protocol === "udp")
         operations.push({ kind: "forget", namespace: daemon.namespace, flows: { udpPort: hostPort } });
+      const exposed = routed ? null : this.exposed(binding, endpoint);
+      if (exposed !== null) operations.push({ kind: "expose", ...exposed });
       daemon.processes.push(...proxies);
-      container.mapped.push({ binding, changes, proxies });
+      container.mapped.push({ binding, changes, proxies, exposed });
       if (!routed)
         container.ports = [
           ...container.ports,
@@ -290,6 +292,15 @@ export class Sandbox {
         operations,
       );
     }
+  }
+
+  /** Docker Desktop: the port of the machine itself, which the virtual machine's is not. */
+  private exposed(binding: PortBinding, endpoint: EndpointRecord): ExposedPort | null {
+    const { desktop } = this.daemon.host;
+    const { protocol, hostAddress, hostPort, containerPort } = binding;
+    if (desktop === null || protocol === "sctp" || hostAddress.includes(":")) return null;
+    const inside = `${formatIpv4(endpoint.address)}:${containerPort}`;
+    return { at: desktop.port, port: `${protocol}:${hostAddress}:${hostPort}:${protocol}:${inside}` };
   }
 
   /** docker-proxy, once for each address that it listens on. */
@@ -309,12 +320,13 @@ export class Sandbox {
   private unmapPorts(): Operation[] {
     const { daemon, container } = this;
     const operations: Operation[] = [];
-    for (const { binding, changes, proxies } of container.mapped.splice(0) as MappedPort[]) {
+    for (const { binding, changes, proxies, exposed } of container.mapped.splice(0) as MappedPort[]) {
       operations.push(...daemon.withdraw([...changes]));
       for (const process of proxies) {
         operations.push({ kind: "stop", namespace: daemon.namespace, process });
         daemon.processes.splice(daemon.processes.indexOf(process), 1);
       }
+      if (exposed !== null) operations.push({ kind: "unexpose", ...exposed });
       daemon.ports.release(binding.protocol, binding.hostAddress, binding.hostPort);
     }
     container.ports = [];
@@ -354,7 +366,7 @@ export class Sandbox {
 
   private extraHosts(): HostsRecord[] {
     const { daemon, container } = this;
-    const gateway = daemon.networks.get("bridge")!.ipam!.gateway!;
+    const gateway = daemon.host.desktop?.hostAddress ?? daemon.networks.get("bridge")!.ipam!.gateway!;
     return container.spec.extraHosts.map(({ host, address }) => ({
       address: address === "host-gateway" ? formatIpv4(gateway) : address,
       names: host,

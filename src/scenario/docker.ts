@@ -1,12 +1,13 @@
 import { apply } from "../docker/apply.ts";
 import { parseDockerLine } from "../docker/command-line.ts";
-import { Daemon, type HostFacts } from "../docker/daemon.ts";
+import { Daemon, type Desktop, type HostFacts } from "../docker/daemon.ts";
 import { DEFAULT_ENGINE, type Engine, findEngine } from "../docker/engine.ts";
 import type { DaemonOptions } from "../docker/model.ts";
 import { DEFAULT_OPTIONS } from "../docker/options.ts";
 import type { Plan, PlanStep } from "../docker/plan.ts";
 import { Processes } from "../docker/processes.ts";
 import type { Path } from "../docker/source.ts";
+import { Veth } from "../link/veth.ts";
 import type { Place } from "../program/command-line.ts";
 import { maskOf, parseInterface, parsePrefix } from "../wire/address.ts";
 import type { Host, World } from "../world/world.ts";
@@ -118,5 +119,15 @@ function hostFacts(world: World, host: Host): HostFacts {
     hostsFile: files.get("/etc/hosts") ?? "127.0.0.1\tlocalhost\n",
     resolvConf: files.get("/etc/resolv.conf") ?? "",
     names: new Set(world.hosts.keys()),
+    desktop: findDesktop(world, net.name),
   };
+}
+
+/** The translator that this namespace is plugged into, where it publishes ports by a forwarder in the guest. */
+function findDesktop(world: World, namespace: string): Desktop | null {
+  for (const [translator, { guests, addresses, behaviour }] of world.translators)
+    for (const { name, device } of guests)
+      if (behaviour.publish === "forwarder" && device instanceof Veth && device.peer.namespace === namespace)
+        return { port: { translator, guest: name }, hostAddress: addresses.host };
+  return null;
 }

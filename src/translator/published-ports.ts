@@ -40,6 +40,9 @@ export function parsePublishedPort(text: string): PublishedPort {
   };
 }
 
+export const formatPublishedPort = ({ protocol, outside, inside }: PublishedPort): string =>
+  `${protocol}:${name(outside)}:${protocol}:${name(inside)}`;
+
 function endpoint(address: string, port: string): Endpoint {
   const number = Number(port);
   if (number < 1 || number > 65_535) throw new RangeError(`not a port: ${port}`);

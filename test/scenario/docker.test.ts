@@ -194,6 +194,66 @@ ${ask("example.com", "ask")}`,
   });
 });
 
+describe("Docker Desktop", () => {
+  const DESKTOP = (steps: string, container = "-p 8080:80") => `title: Desktop
+namespaces:
+  vm:
+    devices: { eth0: { addresses: [192.168.65.3/24] } }
+    routes: [default via 192.168.65.1]
+    sysctls: { net.ipv4.ip_forward: 1 }
+    files: { /etc/resolv.conf: "nameserver 192.168.65.1\\n" }
+  mac:
+    devices: { en0: { addresses: [198.51.100.7/24] } }
+  lan:
+    devices: { eth0: { addresses: [198.51.100.9/24] } }
+translators:
+  vpnkit: { preset: vpnkit, host: mac }
+links:
+  - ends: [vm/eth0, vpnkit/vm]
+  - ends: [mac/en0, lan/eth0]
+docker:
+  in: vm
+  engine: 23
+  run: ["docker run -d --name web ${container} nginx"]
+steps:
+${steps}`;
+  const texts = (steps: string, container?: string) =>
+    run(DESKTOP(steps, container)).programs.map(({ lines }) => lines.map((line) => line.text).join("\n"));
+
+  it("publishes a port on the machine itself, and the container sees a neighbour on its bridge", () => {
+    const [server, client] = texts(
+      "  - { run: http-server 80, in: web }\n  - { run: 'curl http://198.51.100.7:8080/', in: lan }",
+    );
+    expect(server).toContain("172.17.0.1");
+    expect(client).not.toContain("refused");
+  });
+
+  it("resolves host.docker.internal and reaches the machine's loopback by it", () => {
+    const [server, client] = texts(
+      "  - { run: http-server -b 127.0.0.1 3333, in: mac }\n  - { run: 'curl http://host.docker.internal:3333/', in: web }",
+      "",
+    );
+    expect(server).toContain("GET /");
+    expect(client).not.toContain("Could not resolve");
+  });
+
+  it("closes the port with the container", () => {
+    const curl = (name: string) => `  - { run: 'curl -s http://198.51.100.7:8080/', in: lan, name: ${name} }\n`;
+    const steps = `  - { run: http-server 80, in: web }\n${curl("before")}  - { run: docker rm -f web, in: vm }\n${curl("after")}`;
+    const { programs } = run(DESKTOP(steps));
+    expect(programs.map(({ name, status }) => [name, status])).toEqual([
+      ["http-server", null],
+      ["before", 0],
+      ["after", 7],
+    ]);
+  });
+
+  it("takes host-gateway for the address that stands for the machine", () => {
+    const { docker } = run(DESKTOP("  - { run: ping -c 1 127.0.0.1, in: web }", "--add-host=host:host-gateway"));
+    expect(docker!.containers.get("web")!.hostsFile).toContain("192.168.65.2\thost");
+  });
+});
+
 describe("what Docker refuses", () => {
   it("an engine that there is not", () => {
     expect(refusal("engine: 19")).toBe(
