@@ -19,7 +19,7 @@ export function apply(steps: readonly PlanStep[], world: World, processes: Proce
 function perform(operation: Operation, world: World, processes: Processes): void {
   switch (operation.kind) {
     case "namespace":
-      if (!world.hosts.has(operation.name)) world.addNamespace(operation.name);
+      addNamespace(world, operation.name);
       return;
     case "bridge":
       world.addBridge({ ...operation, mac: parseMac(operation.mac) });
@@ -29,8 +29,6 @@ function perform(operation: Operation, world: World, processes: Processes): void
       world.addCable(host!, inside!);
       return;
     }
-    case "sub-device":
-      throw new RangeError(`hopscope does not model ${operation.type} yet`);
     case "attach": {
       const { namespace, bridge, device, hairpin } = operation;
       (world.device(namespace, bridge) as Bridge).attach(world.device(namespace, device), { hairpin });
@@ -80,6 +78,19 @@ function perform(operation: Operation, world: World, processes: Processes): void
     case "stop":
       processes[operation.kind](operation.namespace, operation.process);
   }
+}
+
+/** One that stands already begins anew, as that of a container that is started again. */
+function addNamespace(world: World, name: string): void {
+  const host = world.hosts.get(name);
+  if (host === undefined) {
+    world.addNamespace(name);
+    return;
+  }
+  const { netfilter, tracker } = host.net;
+  netfilter.tables.clear();
+  netfilter.load([]);
+  tracker.flush();
 }
 
 function expose(world: World, { kind, at, port }: Extract<Operation, { kind: "expose" | "unexpose" }>): void {

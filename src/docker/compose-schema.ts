@@ -92,7 +92,7 @@ const ipamConfig = z.looseObject(
 const network = z.looseObject(
   {
     name: text("a name").optional(),
-    driver: text("a driver (bridge, macvlan, ipvlan)").optional(),
+    driver: text("a driver such as bridge").optional(),
     driver_opts: z
       .union([z.record(z.string(), scalar("a value")), nothing], { error: "driver_opts: a map" })
       .optional(),

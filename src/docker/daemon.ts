@@ -1,7 +1,15 @@
 import type { Random } from "../sim/random.ts";
-import { formatIpv4, formatMac, formatPrefix, type Ipv4, type Prefix, parsePrefix } from "../wire/address.ts";
+import {
+  formatIpv4,
+  formatMac,
+  formatPrefix,
+  type Ipv4,
+  type Prefix,
+  parseIpv4,
+  parsePrefix,
+} from "../wire/address.ts";
 import type { BridgeRules, Firewall } from "./bridge-rules.ts";
-import { type Command, type ContainerSpec, type NetworkSpec, refuse, type Word } from "./command.ts";
+import { type Command, type ContainerSpec, type NetworkSpec, readWord, refuse, type Word } from "./command.ts";
 import type { Engine } from "./engine.ts";
 import { firewallOf } from "./firewall.ts";
 import { bridgeMac, hexadecimal } from "./identity.ts";
@@ -44,7 +52,8 @@ export interface DaemonSettings {
 }
 
 const BRIDGE_OPTION = "com.docker.network.bridge";
-const DRIVERS = ["bridge", "macvlan", "ipvlan"] as const;
+/** Docker has them, hopscope not. */
+const UNMODELLED_DRIVERS: readonly string[] = ["macvlan", "ipvlan", "overlay"];
 
 /** dockerd: what it knows, and the steps that each command makes it take. */
 export class Daemon implements DockerHost {
@@ -58,6 +67,8 @@ export class Daemon implements DockerHost {
   readonly host: HostFacts;
   readonly ports = new PortAllocator();
   readonly firewall: Firewall;
+  /** What was asked for that has no effect here. */
+  readonly notices: Word[] = [];
   /** Virtual nanoseconds. */
   now = 0;
   private readonly rules = new RuleSet();
@@ -156,10 +167,10 @@ export class Daemon implements DockerHost {
       bridgeAddress === null
         ? freeSubnet(pools, this.host.networks)
         : parsePrefix(`${formatIpv4(bridgeAddress.address)}/${bridgeAddress.length}`);
-    if (subnet === null) throw new RangeError("no address pool is free for docker0");
+    if (subnet === null) throw refuse(WITHOUT_PLACE, "an address pool that is free for docker0", this.dryPools());
     const gateway = bridgeAddress?.address ?? (subnet.address + 1) | 0;
     const ipam: Ipam = { subnet, range: null, gateway, auxiliary: new Map(), chosen: bridgeAddress !== null };
-    const word = (text: string): Word => ({ text, place: { file: "", line: 1, column: 1 } });
+    const word = (text: string): Word => ({ ...WITHOUT_PLACE, text });
     const given = {
       [`${BRIDGE_OPTION}.default_bridge`]: "true",
       [`${BRIDGE_OPTION}.enable_icc`]: String(icc),
@@ -218,12 +229,11 @@ export class Daemon implements DockerHost {
     if (this.networks.has(name.text))
       throw refuse(name, "a name that is free", `network with name ${name.text} already exists`);
     const driver = (spec.driver?.text ?? "bridge") as NetworkDriver;
-    if (!(DRIVERS as readonly string[]).includes(driver))
-      throw refuse(
-        spec.driver!,
-        `a driver that hopscope models (${DRIVERS.join(", ")})`,
-        `could not find plugin ${driver} in v1 plugin registry: plugin not found`,
-      );
+    if (driver !== "bridge") {
+      const missing = `could not find plugin ${driver} in v1 plugin registry: plugin not found`;
+      const known = UNMODELLED_DRIVERS.includes(driver);
+      throw refuse(spec.driver!, "the driver bridge, for hopscope models no other yet", known ? undefined : missing);
+    }
     this.addNetwork(name.text, driver, this.allocateSubnet(spec), spec);
   }
 
@@ -266,7 +276,11 @@ export class Daemon implements DockerHost {
     const option = (key: string): string | undefined => spec?.options.get(key)?.text;
     const internal = spec?.internal ?? false;
     const bridge = driver === "bridge" ? (option(`${BRIDGE_OPTION}.name`) ?? `br-${id.slice(0, 12)}`) : null;
-    const address = option("com.docker.network.host_ipv4");
+    const source = spec?.options.get("com.docker.network.host_ipv4");
+    const address = source === undefined ? null : readWord(source, "an IPv4 address", parseIpv4);
+    const size = spec?.options.get("com.docker.network.driver.mtu");
+    if (size !== undefined && !(/^\d{2,5}$/.test(size.text) && Number(size.text) >= 68))
+      throw refuse(size, "an MTU in bytes (68-65535)");
     const base = {
       name,
       id,
@@ -279,8 +293,8 @@ export class Daemon implements DockerHost {
       gatewayMode: gatewayMode(spec),
       icc: option(`${BRIDGE_OPTION}.enable_icc`) !== "false",
       masquerade: option(`${BRIDGE_OPTION}.enable_ip_masquerade`) !== "false",
-      sourceAddress: address === undefined ? null : (parsePrefix(address).address as number),
-      mtu: Number(option("com.docker.network.driver.mtu") ?? 1500),
+      sourceAddress: address,
+      mtu: Number(size?.text ?? 1500),
       options: new Map([...(spec?.options ?? [])].map(([key, { text }]) => [key, text])),
       labels: spec?.labels ?? new Map(),
     };
@@ -294,7 +308,7 @@ export class Daemon implements DockerHost {
             masquerade: base.masquerade,
             mode: base.gatewayMode,
             subnet: formatPrefix(ipam!.subnet),
-            sourceAddress: address ?? null,
+            sourceAddress: source?.text ?? null,
           };
     const addresses = ipam === null ? null : new AddressSpace(ipam.subnet, ipam.range ?? ipam.subnet);
     if (ipam?.gateway != null) addresses!.reserve(ipam.gateway);
@@ -413,6 +427,9 @@ export class Daemon implements DockerHost {
     return namespace;
   }
 }
+
+/** What dockerd asks of itself. */
+const WITHOUT_PLACE: Word = { text: "bridge", place: { file: "daemon.json", line: 1, column: 1 } };
 
 const EMPTY_NETWORK: Omit<NetworkSpec, "name" | "options"> = {
   driver: null,

@@ -87,7 +87,8 @@ export class ClassicFirewall implements Firewall {
   }
 
   port(network: BridgeRules, port: PortRules): RuleChange[] {
-    if (network.internal || port.hostPort === 0) return [];
+    const translated = port.address.includes(":") === port.hostAddress.includes(":");
+    if (network.internal || port.hostPort === 0 || !translated) return [];
     return [
       destinationNat(network, port, this.config),
       append("filter", "DOCKER", openPort(network.bridge, port)),

@@ -14,13 +14,6 @@ export type Operation =
     }
   | { readonly kind: "veth"; readonly ends: readonly [EndSpec, EndSpec]; readonly mtu: number }
   | {
-      readonly kind: "sub-device";
-      readonly type: "macvlan" | "ipvlan";
-      readonly parent: EndSpec;
-      readonly end: EndSpec;
-      readonly mode: string;
-    }
-  | {
       readonly kind: "attach";
       readonly namespace: string;
       readonly bridge: string;
@@ -97,8 +90,6 @@ export function formatOperation(operation: Operation, host: string): string[] {
       return [`ip link add ${operation.device} address ${operation.mac} mtu ${operation.mtu} type bridge`];
     case "veth":
       return [formatVeth(operation.ends, operation.mtu, host)];
-    case "sub-device":
-      return [formatSubDevice(operation)];
     case "attach": {
       const { device, bridge } = operation;
       return [
@@ -151,11 +142,6 @@ function formatVeth([host, inside]: readonly [EndSpec, EndSpec], mtu: number, ro
   const address = inside.mac === null ? "" : ` address ${inside.mac}`;
   const peer = `peer name ${inside.device}${inside.namespace === root ? "" : ` netns ${inside.namespace}`}`;
   return `ip link add ${host.device} mtu ${mtu} type veth ${peer}${address} mtu ${mtu}`;
-}
-
-function formatSubDevice({ type, parent, end, mode }: Extract<Operation, { kind: "sub-device" }>): string {
-  const address = end.mac === null ? "" : ` address ${end.mac}`;
-  return `ip link add ${end.device} link ${parent.device} netns ${end.namespace}${address} type ${type} mode ${mode}`;
 }
 
 function formatFile({ path, namespace, text }: Extract<Operation, { kind: "file" }>): string[] {

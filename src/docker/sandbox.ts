@@ -1,3 +1,4 @@
+import { Sysctls } from "../kernel/sysctl.ts";
 import { formatIpv4, formatMac, parseIpv4 } from "../wire/address.ts";
 import { type AttachmentSpec, refuse } from "./command.ts";
 import { type ContainerDns, containerDns, EMBEDDED_DNS, type HostsRecord, hostsFile } from "./container-files.ts";
@@ -36,9 +37,19 @@ export class Sandbox {
     container.processes = [{ pid: daemon.nextPid(), command: spec.command }];
   }
 
+  /** Settings that change nothing of what hopscope models become notices. */
   private sysctls(): Operation[] {
     const { namespace, spec } = this.container;
-    return [...spec.sysctls].map(([key, { text }]) => ({ kind: "sysctl", namespace, key, value: Number(text) }));
+    const scratch = new Sysctls();
+    return [...spec.sysctls].flatMap(([key, word]): Operation[] => {
+      try {
+        scratch.set(key, word.text);
+        return [{ kind: "sysctl", namespace, key, value: Number(word.text) }];
+      } catch {
+        this.daemon.notices.push({ ...word, text: `sysctl ${key}` });
+        return [];
+      }
+    });
   }
 
   stop(): void {
@@ -111,8 +122,7 @@ export class Sandbox {
     };
     container.endpoints.push(endpoint);
     const title = `container ${container.name}: joins network ${network.name}`;
-    if (network.rules === null) daemon.step(title, this.subDevice(endpoint));
-    else daemon.step(title, this.cable(endpoint));
+    daemon.step(title, this.cable(endpoint));
   }
 
   private addressOn(network: NetworkRecord, { address, network: word }: AttachmentSpec): number {
@@ -179,17 +189,6 @@ export class Sandbox {
       ...daemon.program(daemon.firewall.endpoint(network.rules!, formatIpv4(endpoint.address)), endpoint.changes),
       { kind: "forget", namespace: outside, flows: { address: formatIpv4(endpoint.address) } },
     ];
-  }
-
-  private subDevice(endpoint: EndpointRecord): Operation[] {
-    const { daemon, container } = this;
-    const { network, device } = endpoint;
-    const type = network.driver as "macvlan" | "ipvlan";
-    const parent = { namespace: daemon.namespace, device: network.device!, mac: null };
-    const mac = type === "macvlan" ? formatMac(endpoint.mac.high, endpoint.mac.low) : null;
-    const end = { namespace: container.namespace, device, mac };
-    const mode = network.options.get(`${type}_mode`) ?? (type === "macvlan" ? "bridge" : "l2");
-    return [{ kind: "sub-device", type, parent, end, mode }, ...this.address(endpoint)];
   }
 
   private address({ device, address, length }: EndpointRecord): Operation[] {

@@ -53,7 +53,11 @@ export class ScenarioDocker {
     });
     this.daemon.start();
     for (const command of material.docker.commands) this.daemon.execute(command);
-    this.plan = { namespace: name, steps: this.daemon.takeSteps(), notices: material.docker.notices };
+    this.plan = {
+      namespace: name,
+      steps: this.daemon.takeSteps(),
+      notices: [...material.docker.notices, ...this.daemon.notices],
+    };
     this.apply(this.plan.steps);
   }
 

@@ -98,6 +98,18 @@ describe("packets", () => {
   });
 });
 
+describe("a container that is started again", () => {
+  it("has its rules, its addresses and its ports once", () => {
+    const docker = "run: [docker network create app, docker run -d --name web --network app -p 8080:80 nginx]";
+    const { world } = run(scenario(docker, "steps:\n  - { run: docker restart web, in: host }"));
+    const before = run(scenario(docker)).world;
+    const rules = (namespace: string, of: typeof world) =>
+      formatTables([...of.host(namespace).net.netfilter.tables.values()], { counters: false });
+    for (const namespace of ["host", "web"]) expect(rules(namespace, world)).toBe(rules(namespace, before));
+    expect(world.host("web").net.inDevices.size).toBe(2);
+  });
+});
+
 describe("several networks", () => {
   const NETWORKS = `
 run:
@@ -293,6 +305,7 @@ describe("what Docker refuses", () => {
       "docker run --net bridge --ip 172.17.0.9 nginx",
       "user specified IP address is supported on user defined networks only",
     ],
+    ["docker network create -d weave lan", "could not find plugin weave in v1 plugin registry: plugin not found"],
     ["docker run --frobnicate nginx", "unknown flag: --frobnicate"],
     ["docker frobnicate", "docker: unknown command: docker frobnicate"],
   ])("%s", (line, docker) => {
