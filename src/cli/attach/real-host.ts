@@ -12,11 +12,10 @@ import type {
   HostStreamEvents,
 } from "../../translator/host-sockets.ts";
 import { formatIpv4, parseIpv4 } from "../../wire/address.ts";
+import { BATCH, BatchWriter } from "./batch.ts";
 
 /** Bytes that wait for the host's kernel before a stream takes no more. */
 const MOST_WAITING = 1 << 20;
-/** Segments of one turn go to the kernel in one call, up to this many bytes. */
-const BATCH = 1 << 16;
 const NOWHERE: Endpoint = { address: 0, port: 0 };
 
 const errnoOf = (error: Error): Errno => {
@@ -72,10 +71,7 @@ class RealStream implements HostStream {
   private hungry = true;
   /** Bytes are being told of, so that the socket goes on by itself. */
   private arriving = false;
-  /** What this turn's writes put together. */
-  private batch: Buffer | null = null;
-  private batched = 0;
-  private unsent = 0;
+  private writer!: BatchWriter;
   private full = false;
   private ending = false;
   private connected = false;
@@ -121,6 +117,13 @@ class RealStream implements HostStream {
 
   private adopt(socket: net.Socket): void {
     this.socket = socket;
+    this.writer = new BatchWriter(
+      socket,
+      () => this.drained(),
+      () => {
+        if (this.ending && !this.over) this.socket.end();
+      },
+    );
     socket.on("end", () => this.enter(() => this.sawEnd()));
     socket.on("error", (error) => {
       this.error = errnoOf(error);
@@ -181,56 +184,34 @@ class RealStream implements HostStream {
   // Out.
 
   write(data: Uint8Array): number {
-    const room = MOST_WAITING - this.unsent;
-    const taken = Math.min(data.length, Math.max(0, room));
+    const { writer } = this;
+    const taken = Math.min(data.length, Math.max(0, MOST_WAITING - writer.waiting));
     for (let at = 0; at < taken; ) {
-      if (this.batch === null) {
-        this.batch = Buffer.allocUnsafeSlow(BATCH);
-        this.batched = 0;
-        if (this.unsent === 0 || !this.flushing) this.flushLater();
-      }
-      const length = Math.min(taken - at, BATCH - this.batched);
-      this.batch.set(length === data.length ? data : data.subarray(at, at + length), this.batched);
-      this.batched += length;
+      const length = Math.min(taken - at, BATCH);
+      writer.reserve(length);
+      writer.buffer.set(length === data.length ? data : data.subarray(at, at + length), writer.held);
+      writer.advance(length);
       at += length;
-      this.unsent += length;
-      if (this.batched === BATCH) this.flush();
     }
     if (taken < data.length) this.full = true;
     return taken;
   }
 
-  private flushing = false;
-
-  private flushLater(): void {
-    this.flushing = true;
-    process.nextTick(() => {
-      this.flushing = false;
-      this.flush();
-      if (this.ending && !this.over) this.socket.end();
-    });
-  }
-
-  private flush(): void {
-    const { batch, batched } = this;
-    this.batch = null;
-    if (batch === null || this.over) return;
-    this.socket.write(batch.subarray(0, batched), () => {
-      this.unsent -= batched;
-      if (!this.full || this.over || this.unsent > MOST_WAITING / 2) return;
-      this.full = false;
-      this.enter(() => this.events.writable(0));
-    });
+  /** The kernel has taken something. */
+  private drained(): void {
+    if (!this.full || this.over || this.writer.waiting > MOST_WAITING / 2) return;
+    this.full = false;
+    this.enter(() => this.events.writable(0));
   }
 
   end(): void {
     this.ending = true;
-    if (!this.flushing) this.flushLater();
+    this.writer.schedule();
   }
 
   destroy(): void {
     if (this.over) return;
-    const lost = this.incoming.length > 0 || this.unsent > 0;
+    const lost = this.incoming.length > 0 || this.writer.waiting > 0;
     this.over = true;
     if (lost && this.connected) this.socket.resetAndDestroy();
     else this.socket.destroy();

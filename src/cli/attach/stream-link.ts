@@ -9,12 +9,11 @@ import {
   writeLength,
 } from "../../translator/frame-stream.ts";
 import { type Command, type Reply, VmnetHandshake } from "../../translator/vmnet.ts";
+import { BATCH, BatchWriter } from "./batch.ts";
 import type { Place } from "./place.ts";
 
 /** Bytes that wait for a guest that reads slowly; frames beyond are lost. */
-const MOST_WAITING = 4 << 20;
-/** Frames of one turn go to the kernel in one call, up to this many bytes. */
-const BATCH = 1 << 16;
+const MOST_WAITING = 16 << 20;
 const MTU = 1500;
 
 /** What a server of guests tells. */
@@ -30,16 +29,14 @@ export interface GuestEvents {
 class StreamLink implements FrameLink {
   onFrame: ((frame: Uint8Array) => void) | null = null;
   readonly mtu = MTU;
-  private batch = Buffer.allocUnsafeSlow(BATCH);
-  private view = new DataView(this.batch.buffer);
-  private held = 0;
-  private scheduled = false;
+  private readonly writer: BatchWriter;
   private readonly reader: FrameReader;
 
   constructor(
     private readonly socket: net.Socket,
     private readonly format: FrameFormat,
   ) {
+    this.writer = new BatchWriter(socket);
     this.reader = new FrameReader(format, (frame) => this.onFrame?.(frame));
   }
 
@@ -49,32 +46,14 @@ class StreamLink implements FrameLink {
   }
 
   send(frame: Uint8Array): boolean {
-    const length = this.format.header + frame.length;
-    if (this.socket.writableLength + this.held + length > MOST_WAITING || length > BATCH) return false;
-    if (this.held + length > BATCH) this.flush();
-    writeLength(this.format, this.view, this.held, frame.length);
-    this.batch.set(frame, this.held + this.format.header);
-    this.held += length;
-    if (!this.scheduled) {
-      this.scheduled = true;
-      process.nextTick(this.flushLater);
-    }
+    const { writer, format } = this;
+    const length = format.header + frame.length;
+    if (writer.waiting + length > MOST_WAITING || length > BATCH || !this.socket.writable) return false;
+    writer.reserve(length);
+    writeLength(format, writer.view, writer.held, frame.length);
+    writer.buffer.set(frame, writer.held + format.header);
+    writer.advance(length);
     return true;
-  }
-
-  private readonly flushLater = (): void => {
-    this.scheduled = false;
-    this.flush();
-  };
-
-  private flush(): void {
-    if (this.held === 0) return;
-    const full = this.batch;
-    const { held } = this;
-    this.held = 0;
-    this.batch = Buffer.allocUnsafeSlow(BATCH);
-    this.view = new DataView(this.batch.buffer);
-    if (this.socket.writable) this.socket.write(held === BATCH ? full : full.subarray(0, held));
   }
 
   close(): void {
