@@ -127,6 +127,7 @@ function commands(): Command {
     .addOption(new Option("--preset <tool>", "what to behave like").choices(PRESET_NAMES).default("vpnkit"))
     .option("--allow <destination>", "let guests reach a PREFIX[:PORT] besides loopback", collect, [])
     .option("--dns <server>", "pass questions on to this server instead of resolv.conf's", collect, [])
+    .option("--boot <url>", "what DHCP tells the guest to boot, for iPXE")
     .option("--record <file>", "write the session as a scenario that runs again without the guest")
     .option("--trace <file>", "write the trace when the session ends")
     .addOption(new Option("-f, --format <format>", "how the trace is told").choices(["text", "json"]).default("text"))

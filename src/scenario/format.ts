@@ -135,6 +135,7 @@ const translator = keys("a translator", {
     shaped("a domain such as corp.example", /^[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/),
     "domains that DHCP tells guests to search",
   ).optional(),
+  boot: text("what DHCP tells guests to boot, such as http://192.168.65.2/boot.ipxe").max(255).optional(),
   allow: list(
     shaped("destinations such as 10.0.0.0/8 or 192.0.2.1:443", /^\d{1,3}(\.\d{1,3}){3}(\/\d{1,2})?(:\d{1,5})?$/),
     "where guests may go besides the host's loopback; without it, everywhere",

@@ -17,6 +17,8 @@ export interface LivePlan {
   readonly preset: PresetName;
   readonly seed: number;
   readonly allow: readonly string[];
+  /** What DHCP tells the guest to boot; null for nothing. */
+  readonly boot: string | null;
   /** What the link to the guest suffers, in both directions. */
   readonly impairment: ImpairmentSpec;
   /** `/etc/resolv.conf` and `/etc/hosts` of the machine outside. */
@@ -25,7 +27,7 @@ export interface LivePlan {
 
 /** The scenario of a session: with its log, and the time it ended at, it can be had again. */
 export function formatLiveScenario(plan: LivePlan, log: string, until: number | null): string {
-  const { preset, seed, allow, impairment, files } = plan;
+  const { preset, seed, allow, boot, impairment, files } = plan;
   const end = (side: string) => `${side}/guest`;
   return stringify(
     {
@@ -33,7 +35,7 @@ export function formatLiveScenario(plan: LivePlan, log: string, until: number | 
       seed,
       ...(until === null ? {} : { until: `${until}ns` }),
       namespaces: { guest: { devices: { guest: {} } }, outside: { files } },
-      translators: { translator: { preset, host: "outside", allow } },
+      translators: { translator: { preset, host: "outside", allow, ...(boot === null ? {} : { boot }) } },
       links: [{ ends: [end("guest"), end("translator")], ...impairment }],
       recording: { guest: end("guest"), translator: "translator", log },
     },

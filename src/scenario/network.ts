@@ -133,6 +133,7 @@ class Builder {
       forwards,
       searchDomains: spec.search ?? [],
       ...(spec.proxy === undefined ? {} : { proxy: this.proxyOf(spec.proxy, [...path, "proxy"]) }),
+      bootFile: spec.boot ?? null,
     });
   }
 

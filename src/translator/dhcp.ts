@@ -17,6 +17,8 @@ export class Dhcp {
   constructor(
     private readonly translator: Translator,
     private readonly searchDomains: readonly string[],
+    /** Option 67; null for none. */
+    private readonly bootFile: string | null,
   ) {}
 
   /** A datagram to port 67 or 68 whose UDP header stands at `at`. Takes ownership. */
@@ -103,6 +105,7 @@ export class Dhcp {
     return [
       ...(leases ? [dhcp.numberOption(OPTION.lease, lease)] : []),
       ...(domain === null ? [] : [{ code: OPTION.domainName, data: text(domain) }]),
+      ...(this.bootFile === null ? [] : [{ code: OPTION.bootFile, data: text(this.bootFile) }]),
       ...(search.length === 0 ? [] : [{ code: OPTION.domainSearch, data: search }]),
       dhcp.addressOption(OPTION.routers, gateway),
       dhcp.addressOption(OPTION.dnsServers, dns),

@@ -41,6 +41,8 @@ export interface TranslatorOptions {
   readonly proxy?: ProxyOptions;
   /** Names that DHCP option 119 lists. */
   readonly searchDomains?: readonly string[];
+  /** What DHCP option 67 tells a machine to boot: a URL for iPXE. */
+  readonly bootFile?: string | null;
   /** Keeps what vpnkit serves as `capture/*.pcap`. */
   readonly capture?: boolean;
 }
@@ -89,7 +91,7 @@ export class Translator {
       options: { mtu: options.behaviour.mtu, noDelay: true },
       random: this.random.fork("tcp"),
     };
-    this.dhcp = new Dhcp(this, options.searchDomains ?? []);
+    this.dhcp = new Dhcp(this, options.searchDomains ?? [], options.bootFile ?? null);
     this.dns = new DnsForwarder(this, dns);
     this.dnsStream = dnsStreamService(this.dns);
     this.proxy = options.proxy ?? null;

@@ -31,6 +31,7 @@ export const OPTION = {
   lease: 51,
   messageType: 53,
   server: 54,
+  bootFile: 67,
   domainSearch: 119,
   end: 255,
 } as const;

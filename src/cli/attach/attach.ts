@@ -24,6 +24,7 @@ export interface AttachOptions extends ImpairmentSpec {
   readonly allow: readonly string[];
   /** Names of `--dns`: the servers that questions go on to. */
   readonly dns: readonly string[];
+  readonly boot?: string;
   readonly record?: string;
   readonly trace?: string;
   readonly format: "text" | "json";
@@ -51,6 +52,7 @@ function planOf(options: AttachOptions): LivePlan {
     preset: options.preset,
     seed: options.seed ?? 1,
     allow: options.allow,
+    boot: options.boot ?? null,
     impairment,
     files: {
       "/etc/resolv.conf": resolv ?? contents("/etc/resolv.conf"),
