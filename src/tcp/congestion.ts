@@ -96,7 +96,7 @@ export class Congestion {
   /** `tcp_cwnd_restart()`: idle for some timeouts; the window halves for each. */
   restart(idle: number, timeout: number): void {
     const floor = Math.min(INITIAL_WINDOW, this.window);
-    this.threshold = Math.max(this.threshold === UNKNOWN ? 0 : this.threshold, (this.window >> 1) + (this.window >> 2));
+    this.threshold = Math.max(this.threshold, (this.window >> 1) + (this.window >> 2));
     let window = this.window;
     for (let left = idle - timeout; left > 0 && window > floor; left -= timeout) window >>= 1;
     this.window = Math.max(window, floor);
