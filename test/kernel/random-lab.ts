@@ -49,13 +49,14 @@ const shape: fc.Arbitrary<Shape> = fc.record({
   families: fc.constantFrom(["ip"], ["ip"], ["ip", "bridge"]),
 });
 
-/** Each exchange has a socket of its own. */
+/** Each exchange has sockets of its own: `socket` alone, or those of a connection, which begins with its listener. */
 function numberSockets(steps: readonly LabStep[]): LabStep[] {
   let count = 0;
+  const rename = (id: string) => (id.startsWith(SOCKET) ? id.replace(SOCKET, `${SOCKET}-${count}`) : id);
   return steps.map((step) => {
-    if (step.id !== SOCKET) return step;
-    if (step.op === "udp") count++;
-    return { ...step, id: `${SOCKET}-${count}` };
+    if (step.id === undefined || !step.id.startsWith(SOCKET)) return step;
+    if (step.op === "udp" || step.op === "listen") count++;
+    return { ...step, id: rename(step.id), ...(step.as === undefined ? {} : { as: rename(step.as) }) };
   });
 }
 
@@ -106,7 +107,10 @@ function build(shape: Shape, listeners: readonly string[], steps: readonly LabSt
   const there = (step: LabStep) =>
     [step.ns, (step.at ?? step.dev)?.split("/")[0]].every((name) => !name || name in namespaces);
   const opened = new Set(listeners.filter((name) => name in namespaces).map((name) => `listener-${name}`));
-  for (const step of steps) if (step.op === "udp" && there(step)) opened.add(step.id!);
+  for (const step of steps) {
+    if (["udp", "tcp", "listen"].includes(step.op) && there(step)) opened.add(step.id!);
+    if (step.op === "accept" && opened.has(step.id!)) opened.add(step.as!);
+  }
   const known = (step: LabStep) => there(step) && (step.id === undefined || opened.has(step.id));
   const plugged = (step: LabStep) => step.op !== "link" || step.dev!.split("/")[1]! in { ...devs, eth0: {} };
   return {

@@ -133,6 +133,47 @@ const conversation: Stimulus = fc
     ].slice(0, length);
   });
 
+/** Real time in which a delayed acknowledgement leaves. */
+const SETTLED = 60;
+
+/**
+ * A TCP connection of sockets. What is written at once fits one segment: Linux shows a longer write to its hooks as one
+ * packet, whose pieces only the device makes.
+ */
+const stream: Stimulus = fc
+  .record({
+    client: place,
+    server: place,
+    to: fc.constantFrom("172.17.0.2", "172.17.0.3", "172.18.0.2", "192.168.1.10", "198.51.100.7", "127.0.0.1"),
+    bound: fc.constantFrom(80, 8080),
+    port: fc.constantFrom(80, 80, 8080),
+    bind: fc.option(port, { nil: null }),
+    request: fc.constantFrom(0, 5, 536, 1000),
+    response: fc.constantFrom(0, 5, 200, 1200),
+    reads: fc.boolean(),
+    end: fc.constantFrom("client", "server", "half", "nobody" as const),
+  })
+  .map(({ client, server, to, bound, port: dport, bind, request, response, reads, end }) => {
+    const [near, far, listener] = [SOCKET, `${SOCKET}:peer`, `${SOCKET}:server`];
+    const step = (id: string, op: string, more: Partial<LabStep> = {}): LabStep => ({ op, id, ...more });
+    const send = (id: string, size: number) => (size === 0 ? [] : [step(id, "send", { size, wait_ms: SETTLED })]);
+    const read = (id: string) => (reads ? [step(id, "recv", { wait_ms: SETTLED })] : []);
+    const close = (id: string) => step(id, "close", { wait_ms: SETTLED });
+    return [
+      step(listener, "listen", { ns: server, bind: ["0.0.0.0", bound] }),
+      step(near, "tcp", { ns: client, ...(bind === null ? {} : { bind: ["0.0.0.0", bind + 21_000] }) }),
+      step(near, "connect", { to: [to, dport] }),
+      step(listener, "accept", { as: far }),
+      ...send(near, request),
+      ...read(far),
+      ...send(far, response),
+      ...read(near),
+      ...(end === "client" ? [close(near), ...read(far), close(far)] : []),
+      ...(end === "server" ? [close(far), ...read(near), close(near)] : []),
+      ...(end === "half" ? [step(near, "shutdown", { how: 1, wait_ms: SETTLED }), ...send(far, 100), close(far)] : []),
+    ];
+  });
+
 const segment: Stimulus = fc
   .record({
     ns: place,
@@ -274,6 +315,7 @@ export const stimulus: Stimulus = fc.oneof(
   { weight: 4, arbitrary: answer },
   { weight: 6, arbitrary: conversation },
   { weight: 5, arbitrary: segment },
+  { weight: 4, arbitrary: stream },
   { weight: 5, arbitrary: fragments },
   { weight: 5, arbitrary: complaint },
   { weight: 4, arbitrary: frame },
