@@ -5,7 +5,7 @@ import { Loopback } from "../link/loopback.ts";
 import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import type { DropReason } from "../trace/reason.ts";
-import { STEP, WORDS } from "../trace/step.ts";
+import { type SocketChange, STEP, WORDS, wordNumber } from "../trace/step.ts";
 import { maskOf } from "../wire/address.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import * as icmp from "../wire/icmp.ts";
@@ -36,6 +36,7 @@ import type {
   NetworkStack,
   OutputPath,
   Sender,
+  TcpName,
   TcpSettings,
   Transport,
 } from "./protocol.ts";
@@ -557,6 +558,23 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const sockets = this.transport(ipv4.PROTOCOL_ICMP);
     if (sockets === null) this.drop(packet, "NO_SOCKET");
     else sockets.receive(packet, at);
+  }
+
+  tellSocket(change: SocketChange, socket: TcpName, packet: number, error: Errno | null): void {
+    const { trace, names } = this.fabric;
+    if (trace === null) return;
+    const { name, remoteAddress, remotePort } = socket;
+    const word = wordNumber("socketChange", change);
+    trace.step(
+      STEP.socket,
+      packet,
+      this.place,
+      word,
+      names.text(name),
+      remoteAddress,
+      remotePort,
+      names.text(error ?? ""),
+    );
   }
 
   resetTcp(packet: Packet, at: number, mark: number): void {

@@ -1,5 +1,6 @@
 import type { Packet } from "../packet/packet.ts";
 import type { DropReason } from "../trace/reason.ts";
+import type { SocketChange } from "../trace/step.ts";
 import type { EchoedOptions } from "./ip-options.ts";
 
 /** The error names that system calls of the network stack return. */
@@ -120,6 +121,13 @@ export interface Datagram extends Destination {
   readonly socket: object | null;
 }
 
+/** A TCP socket as the trace names it. */
+export interface TcpName {
+  readonly name: string;
+  readonly remoteAddress: number;
+  readonly remotePort: number;
+}
+
 /** The sysctls of TCP that its sockets obey. */
 export interface TcpSettings {
   readonly timestamps: boolean;
@@ -156,6 +164,8 @@ export interface NetworkStack {
   resetTcp(packet: Packet, at: number, mark: number): void;
   /** What an ICMP error says of the path of a packet that we sent; `quoted` is the quoted IPv4 header. Borrows. */
   noteError(packet: Packet, quoted: number, error: IcmpError): void;
+  /** Tells the trace what becomes of a TCP socket; `packet` caused it, 0 for none. */
+  tellSocket(change: SocketChange, socket: TcpName, packet: number, error: Errno | null): void;
   /** Takes ownership. */
   drop(packet: Packet, reason: DropReason): void;
   /** It reached a socket; `to` says which. Takes ownership. */

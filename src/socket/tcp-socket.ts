@@ -217,7 +217,10 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     this.closed = true;
     this.forgetCallbacks();
     if (this.listening) this.sockets.stopListening(this);
-    else if (this.connection !== null) this.locked(() => this.connection?.close());
+    else if (this.connection !== null) {
+      if (this.state !== "CLOSE") this.sockets.tell("closes", this);
+      this.locked(() => this.connection?.close());
+    }
     if (this.connection === null) this.sockets.release(this);
   }
 
@@ -227,7 +230,10 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     this.closed = true;
     this.forgetCallbacks();
     if (this.listening) this.sockets.stopListening(this);
-    else if (this.connection !== null) this.locked(() => this.connection?.abort());
+    else if (this.connection !== null) {
+      if (this.state !== "CLOSE") this.sockets.tell("aborts", this);
+      this.locked(() => this.connection?.abort());
+    }
     if (this.connection === null) this.sockets.release(this);
   }
 
@@ -267,6 +273,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
 
   established(): void {
     const { listener } = this;
+    this.sockets.tell(listener === null ? "established" : "accepts", this);
     if (listener === null) {
       this.tell(CONNECTED);
       return;
@@ -288,11 +295,13 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
 
   failed(_connection: Connection, error: TcpErrno): void {
     this.error = error;
+    this.sockets.tell("fails", this, error);
     this.tell(FAILED);
   }
 
   /** `inet_csk_destroy_sock()`. */
   ended(): void {
+    if (this.error === null && this.listener === null) this.sockets.tell("ends", this);
     this.sockets.release(this);
     this.tell(ENDED);
   }

@@ -8,6 +8,7 @@ import { Segment } from "../tcp/segment.ts";
 import { between } from "../tcp/sequence.ts";
 import type { TcpErrno } from "../tcp/state.ts";
 import { formatIpv4 } from "../wire/address.ts";
+import type { SocketChange } from "../trace/step.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as tcp from "../wire/tcp.ts";
@@ -145,6 +146,7 @@ export class TcpSockets implements Transport {
     socket.error = null;
     socket.address = local;
     this.adopt(socket, local, to, port, path.mtu);
+    this.tell("connects", socket);
     socket.connection!.open();
     return null;
   }
@@ -177,6 +179,10 @@ export class TcpSockets implements Transport {
     if (socket.bound && !socket.closed) return;
     this.ports.remove(socket);
     if (!socket.bound) socket.address = 0;
+  }
+
+  tell(change: SocketChange, socket: TcpSocket, error: Errno | null = null): void {
+    this.stack.tellSocket(change, socket, this.cause, error);
   }
 
   /** The socket's callbacks run in this instant, behind the call that its program is in. */
@@ -381,10 +387,10 @@ export class TcpSockets implements Transport {
     if (error.type === icmp.REDIRECT || tooBig) this.stack.noteError(packet, at, error);
     if (error.type === icmp.REDIRECT) return;
     if (tooBig) this.pathShrank(socket);
-    else this.tell(socket, error, packet.id);
+    else this.complain(socket, error, packet.id);
   }
 
-  private tell(socket: TcpSocket, error: IcmpError, packet: number): void {
+  private complain(socket: TcpSocket, error: IcmpError, packet: number): void {
     const news = errnoOf(error);
     if (news === null) return;
     const { cause } = this;

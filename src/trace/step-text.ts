@@ -49,6 +49,17 @@ export function setText({ field, from, to }: StepOf<"set">): string {
   return `${field} ${text(from)} > ${text(to)}`;
 }
 
+/** `tcp 10.0.0.2:80 is established with 10.0.0.1:40000`. */
+export function socketText({ change, socket, peer, peerPort, error }: StepOf<"socket">): string {
+  const other = `${peer}:${peerPort}`;
+  if (change === "connects") return `${socket} connects to ${other}`;
+  if (change === "established") return `${socket} is connected to ${other}`;
+  if (change === "accepts") return `${socket} accepts ${other}`;
+  if (change === "fails") return `${socket}, connected to ${other}: ${error}`;
+  if (change === "ends") return `${socket}: the connection to ${other} is over`;
+  return `${socket} ${change} the connection to ${other}`;
+}
+
 /** NAT in the packet that an ICMP error quotes; whether it has ports or an identifier, the step does not say. */
 export function quoteText({ manip, from, to, fromPort, toPort }: StepOf<"rewrite">): string {
   const number = fromPort === toPort ? "" : `, port or id ${fromPort} > ${toPort}`;

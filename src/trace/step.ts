@@ -45,6 +45,7 @@ export const WORDS = {
   endpointRole: ["remote", "gateway", "host"],
   flowChange: ["begins", "continues", "ends", "expires", "evicted"],
   call: ["connect", "sendto", "send", "shutdown", "close", "accept"],
+  socketChange: ["connects", "established", "accepts", "closes", "aborts", "fails", "ends"],
 } as const;
 
 export type WordList = keyof typeof WORDS;
@@ -284,6 +285,12 @@ export const STEP_KINDS = [
     operands: [word("call", "call"), address("address"), number("port"), number("bytes"), text("result")],
   },
   { name: "translator", level: "step", says: "a translator says what it does and why", operands: [text("line")] },
+  {
+    name: "socket",
+    level: "step",
+    says: "a TCP socket changes; the error is that which its program hears of",
+    operands: [word("change", "socketChange"), text("socket"), address("peer"), number("peerPort"), text("error")],
+  },
   { name: "program", level: "hop", says: "a program says", operands: [text("line")] },
   { name: "delivered", level: "hop", says: "ends at a socket or a program", operands: [text("to")] },
   { name: "consumed", level: "hop", says: "ends inside the kernel, used up", operands: [text("by")] },
@@ -291,6 +298,8 @@ export const STEP_KINDS = [
 ] as const satisfies readonly StepKind[];
 
 export type StepName = (typeof STEP_KINDS)[number]["name"];
+
+export type SocketChange = (typeof WORDS.socketChange)[number];
 
 /** The number of each kind, as the recorder stores it. */
 export const STEP = Object.fromEntries(STEP_KINDS.map((kind, number) => [kind.name, number])) as Readonly<

@@ -1,7 +1,7 @@
 import { Headers } from "./headers.ts";
 import { birthHeaders, icmpName, kindOf } from "./packet-title.ts";
 import { REASON_TEXT } from "./reason-text.ts";
-import { callText, endpointText, flowText, routeText, setText } from "./step-text.ts";
+import { callText, endpointText, flowText, routeText, setText, socketText } from "./step-text.ts";
 import type { Telling } from "./story.ts";
 import { frameEntries, headerTexts } from "./story-bytes.ts";
 import { HookStory } from "./story-hook.ts";
@@ -123,6 +123,9 @@ export class PacketStory {
         break;
       case "program":
         this.say(time, "program", step.line);
+        break;
+      case "socket":
+        this.say(time, "socket", socketText(step), step.change === "fails" ? "drop" : "event");
         break;
       case "endpoint":
       case "flow":
