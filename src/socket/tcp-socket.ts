@@ -3,6 +3,7 @@ import type { Packet } from "../packet/packet.ts";
 import type { Connection, ConnectionOwner } from "../tcp/connection.ts";
 import type { OutgoingSegment } from "../tcp/outgoing.ts";
 import { maySend, type TcpErrno, type TcpState } from "../tcp/state.ts";
+import { formatIpv4 } from "../wire/address.ts";
 import type { TcpSockets } from "./tcp.ts";
 import type { Flow } from "./tcp-flows.ts";
 import type { TcpBound } from "./tcp-ports.ts";
@@ -76,6 +77,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   /** A program is inside a call: what arrives waits in `pending`. */
   busy = false;
   readonly pending: { packet: Packet; at: number }[] = [];
+  private cachedName = "";
   /** What the program has to hear after its call. */
   private news = 0;
   /** What an ICMP error said of the path meanwhile, bytes; 0 for nothing. */
@@ -104,6 +106,12 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
 
   get peer(): Endpoint | null {
     return this.remotePort === 0 ? null : { address: this.remoteAddress, port: this.remotePort };
+  }
+
+  /** What the trace calls it. */
+  get name(): string {
+    if (this.cachedName === "") this.cachedName = `tcp ${formatIpv4(this.local.address)}:${this.port}`;
+    return this.cachedName;
   }
 
   get localPort(): number {

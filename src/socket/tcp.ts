@@ -7,7 +7,6 @@ import type { OutgoingSegment } from "../tcp/outgoing.ts";
 import { Segment } from "../tcp/segment.ts";
 import { between } from "../tcp/sequence.ts";
 import type { TcpErrno } from "../tcp/state.ts";
-import { formatIpv4 } from "../wire/address.ts";
 import type { SocketChange } from "../trace/step.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
@@ -259,7 +258,6 @@ export class TcpSockets implements Transport {
   private process(socket: TcpSocket, packet: Packet, at: number): void {
     const { stack, cause } = this;
     const segment = this.read(packet, at);
-    const name = `tcp ${formatIpv4(socket.localAddress)}:${socket.port}`;
     this.depth++;
     this.cause = packet.id;
     const fate = socket.connection!.receive(segment);
@@ -268,7 +266,7 @@ export class TcpSockets implements Transport {
       stack.resetTcp(packet, at, socket.options.mark ?? 0);
       stack.drop(packet, "TCP_RESET");
     } else if (fate === "reopen") this.reopen(socket, packet, at);
-    else if (fate === "accepted") stack.deliver(packet, name);
+    else if (fate === "accepted") stack.deliver(packet, socket.name);
     else stack.drop(packet, fate);
     this.cause = cause;
   }
@@ -357,7 +355,7 @@ export class TcpSockets implements Transport {
     child.connection!.respond(segment);
     this.depth--;
     this.cause = cause;
-    stack.deliver(packet, `tcp ${formatIpv4(listener.address)}:${listener.port}`);
+    stack.deliver(packet, listener.name);
   }
 
   // Errors.

@@ -15,6 +15,18 @@ export function updateMss(c: Connection): void {
   c.mss = Math.max(mss, MIN_MSS) - c.optionBytes;
 }
 
+/** How many SACK blocks a segment carries. */
+function blockCount(c: Connection): number {
+  if (!c.sackOk || c.incoming === null) return 0;
+  return Math.min(c.incoming.blockCount, c.timestampsOk ? 3 : 4);
+}
+
+/** `tcp_current_mss()`: bytes of data that fit beside the options of this moment. */
+function currentMss(c: Connection): number {
+  const blocks = blockCount(c);
+  return blocks === 0 ? c.mss : c.mss - 4 - 8 * blocks;
+}
+
 /** Begins a segment: flags, sequence number and the options of every segment. */
 function begin(c: Connection, sequence: number, flags: number): void {
   const { outgoing } = c;
@@ -36,9 +48,9 @@ function emit(c: Connection): void {
   const { flags } = outgoing;
   const acknowledges = (flags & tcp.ACK) !== 0;
   outgoing.acknowledgement = acknowledges ? c.rcvNxt : 0;
-  if (c.sackOk && acknowledges && !(flags & (tcp.SYN | tcp.RST)) && c.incoming?.hasBlocks) {
-    const room = c.timestampsOk ? 3 : 4;
-    outgoing.sackCount = c.incoming.blocks(outgoing.sacks, room);
+  if (acknowledges && !(flags & (tcp.SYN | tcp.RST))) {
+    const blocks = blockCount(c);
+    if (blocks > 0) outgoing.sackCount = c.incoming!.blocks(outgoing.sacks, blocks);
   }
   outgoing.window = flags & tcp.SYN ? Math.min(c.window.window, 65_535) : c.window.advertise(c.rcvNxt);
   if (c.window.isTight && !(flags & tcp.SYN)) acks.quick = 0;
@@ -119,7 +131,8 @@ export function pushPending(c: Connection, pushes = false): void {
   let sent = 0;
   let limited = false;
   while (c.sndNxt !== c.writeSequence) {
-    const { mss, sndNxt } = c;
+    const { sndNxt } = c;
+    const mss = currentMss(c);
     const length = Math.min((dataEnd - sndNxt) | 0, mss);
     const isLast = ((sndNxt + length) | 0) === dataEnd;
     const fin = c.finQueued && isLast;
@@ -160,7 +173,7 @@ function sendNew(c: Connection, length: number, fin: boolean): void {
   const pushed = length > 0 && end === c.pushSequence;
   const first = queue.count === 0;
   queue.push(sndNxt, (end + (fin ? 1 : 0)) | 0, (pushed ? PUSHED : 0) | (fin ? HAS_FIN : 0), c.now);
-  if (length > 0 && length < c.mss) c.sndSml = (end + (fin ? 1 : 0)) | 0;
+  if (length > 0 && length < currentMss(c)) c.sndSml = (end + (fin ? 1 : 0)) | 0;
   c.sndNxt = (end + (fin ? 1 : 0)) | 0;
   if (first || c.waitsFor !== "retransmit") armRetransmit(c);
   writeData(c, sndNxt, length, (pushed ? tcp.PSH : 0) | (fin ? tcp.FIN : 0));
@@ -183,7 +196,8 @@ export function retransmit(c: Connection, i: number): boolean {
   else {
     const fin = queue.flags(i) & HAS_FIN ? 1 : 0;
     const length = ((queue.end(i) - start) | 0) - fin;
-    if (length > c.mss) splitSegment(c, i, (start + c.mss) | 0);
+    const mss = currentMss(c);
+    if (length > mss) splitSegment(c, i, (start + mss) | 0);
     const flags = queue.flags(i);
     const bytes = ((queue.end(i) - start) | 0) - (flags & HAS_FIN ? 1 : 0);
     writeData(c, start, bytes, (flags & PUSHED ? tcp.PSH : 0) | (flags & HAS_FIN ? tcp.FIN : 0));

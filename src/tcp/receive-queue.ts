@@ -112,8 +112,9 @@ export class ReceiveQueue {
     return count;
   }
 
-  get hasBlocks(): boolean {
-    return this.recent.length > 0 || this.duplicateLeft !== this.duplicateRight;
+  /** How many blocks there are to report. */
+  get blockCount(): number {
+    return this.recent.length + (this.duplicateLeft !== this.duplicateRight ? 1 : 0);
   }
 
   private touch(left: number): void {
