@@ -30,7 +30,8 @@ export type Errno =
   | "ENOTCONN"
   | "EISCONN"
   | "EALREADY"
-  | "EINPROGRESS";
+  | "EINPROGRESS"
+  | "ENOENT";
 
 /** What an ICMP error says of a packet that this host sent. */
 export interface IcmpError {

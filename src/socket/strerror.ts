@@ -29,6 +29,7 @@ const MESSAGES: Readonly<Record<Errno, string>> = {
   EISCONN: "Transport endpoint is already connected",
   EALREADY: "Operation already in progress",
   EINPROGRESS: "Operation now in progress",
+  ENOENT: "No such file or directory",
 };
 
 export const ERRNOS = Object.keys(MESSAGES) as readonly Errno[];

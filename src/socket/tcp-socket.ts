@@ -229,7 +229,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
       if (this.state !== "CLOSE") this.sockets.tell("closes", this);
       this.locked(() => this.connection?.close());
     }
-    if (this.connection === null) this.sockets.release(this);
+    if (this.state === "CLOSE") this.sockets.release(this);
   }
 
   /** Ends the connection with a RST. */
@@ -242,7 +242,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
       if (this.state !== "CLOSE") this.sockets.tell("aborts", this);
       this.locked(() => this.connection?.abort());
     }
-    if (this.connection === null) this.sockets.release(this);
+    if (this.state === "CLOSE") this.sockets.release(this);
   }
 
   private forgetCallbacks(): void {
@@ -251,7 +251,8 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     this.onError = null;
   }
 
-  private takeError(): Errno | null {
+  /** `SO_ERROR`. */
+  takeError(): Errno | null {
     const { error } = this;
     this.error = null;
     return error;
@@ -310,6 +311,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   /** `inet_csk_destroy_sock()`. */
   ended(): void {
     if (this.error === null && this.listener === null) this.sockets.tell("ends", this);
+    this.readShut = this.writeShut = true;
     this.sockets.release(this);
     this.tell(ENDED);
   }

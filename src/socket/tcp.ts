@@ -118,6 +118,11 @@ export class TcpSockets implements Transport {
   /** `tcp_v4_connect()`. */
   connect(socket: TcpSocket, address: number, port: number): Errno | null {
     if (socket.listening) return "EISCONN";
+    if (socket.connection?.state === "CLOSE") {
+      // What became of the last attempt; the next call begins anew.
+      socket.connection = null;
+      return socket.takeError() ?? "ECONNABORTED";
+    }
     if (socket.connection !== null)
       return socket.state === "SYN_SENT" || socket.state === "SYN_RECV" ? "EALREADY" : "EISCONN";
     const { options } = socket;

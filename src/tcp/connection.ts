@@ -52,6 +52,8 @@ export interface ConnectionOptions {
   /** How many timeouts of a SYN pass before they grow; they count beside `synRetries`. */
   readonly synLinearTimeouts?: number;
   readonly synAckRetries?: number;
+  /** A full accept queue refuses (`tcp_abort_on_overflow`). */
+  readonly abortOnOverflow?: boolean;
   readonly retries?: number;
   /** How long a closed connection waits for the peer's FIN. */
   readonly finTimeout?: number;

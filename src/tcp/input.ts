@@ -185,7 +185,10 @@ function checkRequest(c: Connection, s: Segment): Fate | null {
     return syn && !(bits & tcp.RST) ? "reset" : "TCP_RESET";
   }
   if (!(bits & tcp.ACK)) return "TCP_FLAGS";
-  return c.owner.admit(c) ? null : "TCP_LISTEN_OVERFLOW";
+  if (c.owner.admit(c)) return null;
+  if (c.options.abortOnOverflow !== true) return "TCP_LISTEN_OVERFLOW";
+  c.finish();
+  return "reset";
 }
 
 // A connection that stands.

@@ -12,6 +12,7 @@ import type { RunEnd } from "../sim/scheduler.ts";
 import { PingSockets } from "../socket/ping.ts";
 import { TcpSockets } from "../socket/tcp.ts";
 import { UdpSockets } from "../socket/udp.ts";
+import { UnixSockets } from "../socket/unix.ts";
 import { STEP } from "../trace/step.ts";
 import type { DnsOptions } from "../translator/dns-forwarder.ts";
 import { type Allowance, GuardedHost } from "../translator/guarded-host.ts";
@@ -37,6 +38,8 @@ export interface Host {
   readonly udp: UdpSockets;
   readonly tcp: TcpSockets;
   readonly ping: PingSockets;
+  /** By path; hosts that share a file system share it. */
+  readonly unix: UnixSockets;
   /** Environment variables of its programs. */
   readonly env: Record<string, string>;
   /** Files that its programs read, by their path. */
@@ -75,6 +78,7 @@ export class World {
       udp: new UdpSockets(net, net.random.fork("udp")),
       tcp: new TcpSockets(net, scheduler, net.random.fork("tcp")),
       ping: new PingSockets(net),
+      unix: new UnixSockets(scheduler),
       env: {},
       files: new Map(),
     };

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { parseRules } from "../../src/kernel/netfilter/rule-text.ts";
+import type { Veth } from "../../src/link/veth.ts";
 import { connected, gather, pour, SERVER, twoHosts } from "./two-hosts.ts";
 
 const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8)) & 255);
@@ -67,5 +69,127 @@ describe("a TCP socket", () => {
     world.run(world.fabric.scheduler.now + 61e9);
     for (const name of ["client", "server"]) expect([...world.host(name).tcp.connections]).toEqual([]);
     expect(world.fabric.pool.held).toBe(0);
+  });
+});
+
+describe("the accept queue", () => {
+  const CLIENTS = 5;
+
+  function clients(world: ReturnType<typeof twoHosts>, backlog: number) {
+    const listener = world.host("server").tcp.open();
+    listener.bind(0, 80);
+    listener.listen(backlog);
+    const sockets = Array.from({ length: CLIENTS }, () => world.host("client").tcp.open());
+    for (const socket of sockets) socket.connect(SERVER, 80);
+    return { listener, sockets };
+  }
+
+  it("holds one more than the backlog, and lets the others ask again until there is room", () => {
+    const world = twoHosts();
+    const { listener, sockets } = clients(world, 1);
+    expect(sockets.map(({ state }) => state)).toEqual([
+      "ESTABLISHED",
+      "ESTABLISHED",
+      "SYN_SENT",
+      "SYN_SENT",
+      "SYN_SENT",
+    ]);
+    expect([listener.accept()?.state, listener.accept()?.state, listener.accept()]).toEqual([
+      "ESTABLISHED",
+      "ESTABLISHED",
+      null,
+    ]);
+    world.run(2e9);
+    expect(sockets.filter(({ state }) => state === "ESTABLISHED").length).toBe(4);
+  });
+
+  it("is reset when the listener closes", () => {
+    const world = twoHosts();
+    const { listener, sockets } = clients(world, 16);
+    listener.close();
+    world.run(1e9);
+    expect(sockets.map((socket) => socket.receive(1))).toEqual(sockets.map(() => "ECONNRESET"));
+    expect(sockets.map((socket) => socket.receive(1))).toEqual(sockets.map(() => new Uint8Array(0)));
+  });
+});
+
+describe("ports", () => {
+  it("are one socket's alone, unless both reuse them and neither listens", () => {
+    const { tcp } = twoHosts().host("server");
+    const bound = (reuse: boolean, address = 0) => {
+      const socket = tcp.open({ reuse });
+      return [socket, socket.bind(address, 80)] as const;
+    };
+    const [first] = bound(true);
+    expect(bound(false)[1]).toBe("EADDRINUSE");
+    const [second, both] = bound(true);
+    expect(both).toBeNull();
+    expect(first.listen()).toBeNull();
+    expect(second.listen()).toBe("EADDRINUSE");
+    expect(bound(true)[1]).toBe("EADDRINUSE");
+    first.close();
+    expect(second.listen()).toBeNull();
+  });
+
+  it("are free again once the connection and its socket are gone", () => {
+    const world = twoHosts();
+    const { tcp } = world.host("client");
+    const client = tcp.open();
+    expect([client.bind(0, 5000), client.connect(SERVER, 81)]).toEqual([null, null]);
+    world.run();
+    expect(tcp.open().bind(0, 5000)).toBe("EADDRINUSE");
+    client.close();
+    expect(tcp.open().bind(0, 5000)).toBeNull();
+  });
+
+  it("that connect() chooses are even, and of the range", () => {
+    const world = twoHosts();
+    const chosen = Array.from({ length: 20 }, () => {
+      const socket = world.host("client").tcp.open();
+      socket.connect(SERVER, 80);
+      return socket.local.port;
+    });
+    expect(new Set(chosen).size).toBe(20);
+    for (const port of chosen) expect([port % 2, port >= 32_768 && port <= 60_999]).toEqual([0, true]);
+  });
+});
+
+describe("ICMP errors", () => {
+  it("end a connection that is being opened, each with its errno", () => {
+    const world = twoHosts();
+    world
+      .host("server")
+      .net.netfilter.load(
+        parseRules("*filter\n-A INPUT -p tcp -j REJECT --reject-with icmp-host-prohibited\nCOMMIT\n", "rules"),
+      );
+    // A cable with a delay: what comes while connect() runs is only a hint.
+    for (const name of ["client", "server"]) world.impair(world.device(name, "eth0") as Veth, { delay: 1e6 });
+    const client = world.host("client").tcp.open();
+    client.connect(SERVER, 80);
+    world.run(1e9);
+    expect([client.state, client.receive(1)]).toEqual(["CLOSE", "EHOSTUNREACH"]);
+  });
+
+  it("that come while connect() runs are kept for the timeout", () => {
+    const world = twoHosts();
+    world
+      .host("server")
+      .net.netfilter.load(
+        parseRules("*filter\n-A INPUT -p tcp -j REJECT --reject-with icmp-host-prohibited\nCOMMIT\n", "rules"),
+      );
+    const client = world.host("client").tcp.open();
+    client.connect(SERVER, 80);
+    expect([client.state, client.receive(1)]).toEqual(["SYN_SENT", "EAGAIN"]);
+  });
+
+  it("cut segments to the path's MTU", () => {
+    const world = twoHosts();
+    const { client, server } = connected(world);
+    expect(client.connection!.mss).toBe(1448);
+    client.connection!.reducePathMtu(1000);
+    client.write(bytes(3000));
+    world.run();
+    expect(server.read()!.length).toBe(3000);
+    expect(client.connection!.mss).toBe(948);
   });
 });
