@@ -5,7 +5,9 @@ import type { RuleEra } from "../../src/docker/engine.ts";
 import { firewallOf } from "../../src/docker/firewall.ts";
 import type { GatewayMode } from "../../src/docker/model.ts";
 import { type RuleChange, RuleSet, undone } from "../../src/docker/rule-change.ts";
+import { chainsOf, listChains } from "../../src/inspect/iptables-list.ts";
 import { parseSets } from "../../src/kernel/netfilter/ipset-text.ts";
+import type { Table } from "../../src/kernel/netfilter/rule.ts";
 import { formatTables, parseRules } from "../../src/kernel/netfilter/rule-text.ts";
 
 const MOBY = new URL("./moby/", import.meta.url);
@@ -187,7 +189,7 @@ describe("the documents that Docker generates of its rules", () => {
 
   test("there are nine documents of each of four engines", () => expect(documents).toHaveLength(36));
 
-  test.each(documents)("%s %s", (version, file) => {
+  function rulesOf(version: string, file: string): RuleSet {
     const setting = settings[file.replace(".md", "")]!;
     const { userlandProxy = true } = setting;
     const firewall = firewallOf(eras[version]!, { family: 4, userlandProxy });
@@ -195,6 +197,11 @@ describe("the documents that Docker generates of its rules", () => {
     if (file.startsWith("swarm"))
       for (const change of firewall.ingress("docker_gwbridge", [{ ...WEB, address: "172.18.0.2" }]))
         rules.apply(change);
+    return rules;
+  }
+
+  test.each(documents)("%s %s", (version, file) => {
+    const rules = rulesOf(version, file);
     const chain = rules
       .list("filter")
       .split("\n")
@@ -205,6 +212,40 @@ describe("the documents that Docker generates of its rules", () => {
     // Where rules differ from those of the document before it, a document shows the table.
     expect(blocks).toContain(file.endsWith("-lo.md") || file.endsWith("noproxy.md") ? lists[2] : lists[0]);
   });
+
+  test.each(documents)("%s %s in its listings", (version, file) => {
+    const document = read(`iptablesdoc/${version}/${file}`);
+    const numeric = !document.includes("anywhere");
+    const options = { numeric, verbose: true, exact: false, lineNumbers: true, nameOf: nameOfAddress };
+    const listings = parse(rulesOf(version, file)).flatMap((table) => {
+      const chains = chainsOf(table);
+      const docker = chains.filter(({ name }) => name === "DOCKER");
+      return [listChains(table, chains, options), listChains(table, docker, options)];
+    });
+    const blocks = listingBlocks(document);
+    expect(blocks.length).toBeGreaterThan(0);
+    for (const block of blocks) expect(listings.map(trimmed)).toContain(block);
+  });
+
+  /** Names of the networks and the hosts file. */
+  const NAMES: ReadonlyMap<number, string> = new Map([
+    [0x7f000000, "loopback"],
+    [0x7f000001, "localhost"],
+  ]);
+  const nameOfAddress = (address: number): string | null => NAMES.get(address) ?? null;
+
+  function parse(rules: RuleSet): Table[] {
+    const sets = parseSets("create docker-ext-bridges-v4 hash:net\n", "sets");
+    return parseRules(rules.save("filter") + rules.save("nat") + rules.save("raw"), "rules", { sets });
+  }
+
+  const trimmed = (text: string): string => text.trimEnd();
+
+  /** What `iptables -L` printed, indented by four. */
+  function listingBlocks(document: string): string[] {
+    const blocks = document.matchAll(/(?:^ {4}Chain .*\n(?: {4}.*\n)+)+/gm);
+    return [...blocks].map(([text]) => trimmed(text.replaceAll(/^ {4}/gm, "")));
+  }
 
   test("they hold 84 outputs of iptables -S", () => {
     const all = documents.flatMap(([version, file]) => commandBlocks(read(`iptablesdoc/${version}/${file}`)));
