@@ -21,7 +21,7 @@ export const iptablesRestoreTest = (file: string): number => restore(readInput(f
 
 function restore(text: string, file: string, then: (tables: readonly Table[]) => void): number {
   try {
-    then(parseRules(text, file, { lenient: true, sets: new Map() }));
+    then(parseRules(text, file, { sets: new Map() }));
     return 0;
   } catch (error) {
     if (!(error instanceof InputError)) throw error;

@@ -313,7 +313,18 @@ export function readRules(
 ) {
   if (spec.rules !== undefined && spec.rules_file !== undefined)
     throw source.error([...path, "rules_file"], "rules or rules_file, not both", "key");
-  if (spec.rules !== undefined) return readInside(source, [...path, "rules"], spec.rules, parseRules);
+  if (spec.rules !== undefined) {
+    const at = [...path, "rules"];
+    const tables = readInside(source, at, spec.rules, parseRules);
+    for (const { chains } of tables)
+      for (const { rules } of chains.values())
+        for (const rule of rules)
+          rule.notices = rule.notices.map(({ text, place }) => ({
+            text,
+            place: source.placeInside(at, place.line, place.column),
+          }));
+    return tables;
+  }
   if (spec.rules_file === undefined) return null;
   const file = files.get(spec.rules_file)!;
   return parseRules(file.text, file.path);

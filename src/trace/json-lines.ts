@@ -77,6 +77,7 @@ function closed(properties: Readonly<Record<string, Schema>>, description?: stri
 }
 
 const CHAIN = { table: STRING, chain: STRING };
+const RULE = { ...CHAIN, number: NATURAL, text: STRING };
 const PLAIN: Readonly<Record<Exclude<(Operand | BitField)["type"], "word" | "bits">, Schema>> = {
   number: INTEGER,
   hex: NATURAL,
@@ -84,7 +85,7 @@ const PLAIN: Readonly<Record<Exclude<(Operand | BitField)["type"], "word" | "bit
   address: { type: "string", pattern: "^\\d{1,3}(\\.\\d{1,3}){3}$" },
   mac: { type: "string", pattern: "^[0-9a-f]{2}(:[0-9a-f]{2}){5}$" },
   place: orNull({ type: "string", description: "a device of the step's namespace" }),
-  rule: orNull(closed({ ...CHAIN, number: NATURAL, text: STRING })),
+  rule: orNull({ ...closed(RULE), properties: { ...RULE, unmodelled: STRING } }),
   chain: orNull(closed(CHAIN)),
   text: STRING,
   packet: { type: "integer", minimum: 0, description: "the id of a packet, 0 for none" },

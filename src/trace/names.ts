@@ -12,6 +12,8 @@ export type Name =
       readonly number: number;
       /** As `iptables-save` prints it, without `-A CHAIN`. */
       readonly text: string;
+      /** What of it hopscope does not do, in words; empty for nothing. */
+      readonly unmodelled?: string;
     }
   | { readonly kind: "text"; readonly text: string };
 

@@ -15,6 +15,8 @@ export interface RuleValue extends ChainValue {
   readonly number: number;
   /** As `iptables-save` prints it, without `-A CHAIN`. */
   readonly text: string;
+  /** What of it hopscope does not do, in words. */
+  readonly unmodelled?: string;
 }
 
 /** What an operand of each type reads as. Null stands for nothing: no device, no chain. */
@@ -97,5 +99,7 @@ function nameOf(type: "place" | "rule" | "chain" | "text", name: Name | null): V
   if (type === "place") return name?.kind === "device" ? name.device : null;
   if (name?.kind !== type) return null;
   const chain: ChainValue = { table: name.table, chain: name.chain };
-  return name.kind === "rule" ? { ...chain, number: name.number, text: name.text } : chain;
+  if (name.kind !== "rule") return chain;
+  const { number, text, unmodelled = "" } = name;
+  return { ...chain, number, text, ...(unmodelled === "" ? {} : { unmodelled }) };
 }

@@ -93,7 +93,8 @@ export class HookStory {
       else if (verdict === "jump") this.chains.push(to.chain);
     } else if (verdict === "return") this.chains.pop();
     else if (verdict !== "continue") this.decision = `${name}${rule.chain === this.hook ? ` of ${rule.chain}` : ""}`;
-    if (verdict === "drop" && !/-j (DROP|REJECT)/.test(rule.text)) after = keep("(drops at once: hotdrop)");
+    if (rule.unmodelled !== undefined) after += keep(`(hopscope does not model ${rule.unmodelled})`);
+    if (verdict === "drop" && !/-j (DROP|REJECT)/.test(rule.text)) after += keep("(drops at once: hotdrop)");
     this.say(step, `${name}  ${rule.text}${after}`, roleOf(verdict), depth);
     return told;
   }

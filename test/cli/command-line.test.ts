@@ -64,6 +64,35 @@ expect: [{ packet: icmp echo request, at: b/eth0, source: 10.0.0.9 }]
     expect(stdout).toMatch(/0 of 1 expectations hold\.\n$/);
   });
 
+  it("says which options of rules it does not do, when they are loaded and in the trace", () => {
+    const scenario = file(
+      "helper.yaml",
+      `title: Helper
+namespaces:
+  a:
+    devices: { eth0: { addresses: [10.0.0.1/24] } }
+    rules: |
+      *raw
+      :OUTPUT ACCEPT [0:0]
+      -A OUTPUT -p tcp -j CT --helper ftp
+      -A OUTPUT -p icmp -m helper ! --helper ftp
+      COMMIT
+  b: { devices: { eth0: { addresses: [10.0.0.2/24] } } }
+links: [{ ends: [a/eth0, b/eth0] }]
+steps: [{ run: ping -c 1 10.0.0.2, in: a }]
+`,
+    );
+    const { status, stdout, stderr } = hopscope(["run", scenario, "--level", "step"]);
+    expect(status).toBe(0);
+    expect(stderr).toBe(
+      "helper.yaml:8:30: hopscope does not model --helper of CT: no connection is expected because of another\n" +
+        "helper.yaml:9:37: hopscope does not model --helper of helper: no connection has a helper\n",
+    );
+    expect(stdout.replace(/\s+/g, " ")).toContain(
+      "OUTPUT raw rule 2 -p icmp -m helper ! --helper ftp (hopscope does not model --helper of helper: no connection has a helper)",
+    );
+  });
+
   it.each([
     [
       "a file that is not there",

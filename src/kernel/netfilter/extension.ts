@@ -1,4 +1,4 @@
-import type { Hook, Match, TableName, Target } from "./rule.ts";
+import type { Hook, Match, Notice, TableName, Target } from "./rule.ts";
 import { kernelRefuses, type Reason, RuleError, type Token, unexpected } from "./tokenizer.ts";
 
 /** An option that an extension takes. */
@@ -14,8 +14,8 @@ export interface OptionSpec {
   readonly excludes?: readonly string[];
   /** iptables knows it, hopscope refuses it by name. */
   readonly unmodelled?: boolean;
-  /** The same, but it may stay where rules are only to be printed. */
-  readonly printable?: boolean;
+  /** hopscope takes the rule and cannot do this: what comes of it, for people. */
+  readonly without?: string;
   /** It may be given again. */
   readonly repeats?: boolean;
 }
@@ -51,6 +51,8 @@ export interface HookLimit {
 export class Options {
   private readonly given: Given[] = [];
   readonly limits: HookLimit[] = [];
+  /** What is taken and not done. */
+  readonly notices: Notice[] = [];
 
   constructor(
     readonly name: string,
@@ -58,8 +60,6 @@ export class Options {
     /** The word that named the extension. */
     readonly token: Token,
     private readonly dash: "m" | "j",
-    /** Rules are only to be printed, so what is not modelled may stay. */
-    private readonly lenient = false,
   ) {}
 
   /** In the order in which they were given. */
@@ -80,7 +80,7 @@ export class Options {
 
   add(given: Given): void {
     const { spec, token } = given;
-    if ((spec.unmodelled || spec.printable) && !(spec.printable && this.lenient))
+    if (spec.unmodelled)
       throw unexpected(token, `an option of ${this.name} that hopscope models; it does not model this one yet`);
     if (given.not && !spec.not)
       throw unexpected(
@@ -95,6 +95,8 @@ export class Options {
         throw unexpected(token, `no --${spec.name} beside --${other.spec.name}`, this.clash(spec, other.spec));
     }
     this.given.push(given);
+    if (spec.without !== undefined)
+      this.notices.push({ text: `--${spec.name} of ${this.name}: ${spec.without}`, place: token });
   }
 
   /** iptables names the option first that stands first in its table. */
@@ -126,11 +128,6 @@ export class Options {
   before(first: string, second: string): boolean {
     const names = this.given.map(({ spec }) => spec.name);
     return names.includes(first) && names.indexOf(first) < names.indexOf(second);
-  }
-
-  /** iptables takes it and hopscope cannot run it. */
-  refuse(token: Token, expected: string): void {
-    if (!this.lenient) throw unexpected(token, expected);
   }
 
   /** At least one option must be there. */

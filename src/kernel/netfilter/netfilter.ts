@@ -3,7 +3,7 @@ import type { ConnectionState, Packet } from "../../packet/packet.ts";
 import { STEP, WORDS } from "../../trace/step.ts";
 import type { Namespace } from "../namespace.ts";
 import { type HookUser, PRIORITY } from "./hook-user.ts";
-import { HOOKS, type Hook, NEEDS_CONNTRACK, type Rule, type Table, type TableName } from "./rule.ts";
+import { HOOKS, type Hook, NEEDS_CONNTRACK, type Notice, type Rule, type Table, type TableName } from "./rule.ts";
 import { TableWalk } from "./table-walk.ts";
 
 const STATES: readonly ConnectionState[] = WORDS.connectionState;
@@ -66,6 +66,8 @@ export class HookPoint {
 /** The rules of one namespace and what hangs on its hooks. */
 export class Netfilter {
   readonly tables = new Map<TableName, Table>();
+  /** What the rules that were loaded name and do not do here, in order. */
+  readonly notices: Notice[] = [];
   readonly prerouting: HookPoint;
   readonly input: HookPoint;
   readonly forward: HookPoint;
@@ -128,7 +130,9 @@ export class Netfilter {
       chain.place = names.add({ kind: "chain", namespace, table: table.name, chain: chain.name });
       chain.rules.forEach((rule, index) => {
         const where = { namespace, table: table.name, chain: chain.name };
-        rule.place = names.add({ kind: "rule", ...where, number: index + 1, text: rule.text });
+        const unmodelled = rule.notices.map(({ text }) => text).join("; ");
+        if (rule.place === 0) this.notices.push(...rule.notices);
+        rule.place = names.add({ kind: "rule", ...where, number: index + 1, text: rule.text, unmodelled });
         for (const [i, match] of rule.matches.entries())
           match.attach?.(this.net, `${table.name}/${chain.name}/${index + 1}/${i}`);
       });

@@ -21,8 +21,6 @@ export interface RulePlace {
   readonly chain: Chain;
   /** Every chain of the table so far. */
   readonly chains: ReadonlyMap<string, Chain>;
-  /** What is not modelled may stay, for rules are only to be printed. */
-  readonly lenient?: boolean;
   /** The ipsets that there are; null where that is not known yet. */
   readonly sets?: ReadonlyMap<string, unknown> | null;
 }
@@ -186,7 +184,7 @@ export class RuleParser {
   }
 
   private optionsOf(kind: MatchKind | TargetKind, token: Token, dash: "m" | "j"): Options {
-    return new Options(kind.name, kind.options, token, dash, this.place.lenient);
+    return new Options(kind.name, kind.options, token, dash);
   }
 
   private missing(word: string): string {
@@ -333,6 +331,7 @@ export class RuleParser {
     }
     const header = this.header(source, destination);
     const rule = new Rule(header, matches, this.action, formatRule(header, matches, this.action));
+    rule.notices = [...this.matches, ...(this.target ? [this.target] : [])].flatMap(({ options }) => options.notices);
     rule.packets = this.packets;
     rule.bytes = this.bytes;
     return { rule, limits, jump: this.jump };

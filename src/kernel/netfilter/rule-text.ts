@@ -24,8 +24,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
 const WORDS = Object.entries(COMMANDS).map(([long, short]) => `${short}, ${long}`);
 
 export interface RuleOptions {
-  /** What hopscope does not model is kept, for the rules are only to be printed. */
-  readonly lenient?: boolean;
   /** The ipsets that rules may name; without, they may name any. */
   readonly sets?: ReadonlyMap<string, unknown>;
   /** Tables whose rules stay, as `iptables-restore --noflush` has it; they change once the whole table is read. */

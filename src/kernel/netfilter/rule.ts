@@ -1,5 +1,6 @@
 import type { Device } from "../../link/device.ts";
 import type { Packet } from "../../packet/packet.ts";
+import type { InputError } from "../../wire/input-error.ts";
 import type { Namespace } from "../namespace.ts";
 
 /**
@@ -96,11 +97,19 @@ export interface RuleHeader {
   notFragment: boolean;
 }
 
+/** What of a rule hopscope takes and does not do. */
+export interface Notice {
+  /** Which option, and what comes of it. */
+  readonly text: string;
+  readonly place: InputError["place"];
+}
+
 export class Rule {
   packets = 0;
   bytes = 0;
   /** This rule in the trace's names, set when its table is loaded. */
   place = 0;
+  notices: readonly Notice[] = [];
 
   constructor(
     readonly header: RuleHeader,

@@ -122,7 +122,7 @@ function judge(line: string, table: string, chain: string): Outcome {
   let printed: string | null = null;
   try {
     const text = `*${table}\n:bar - [0:0]\n:foo - [0:0]\n-A ${chain} ${rule}\nCOMMIT\n`;
-    const [parsed] = parseRules(text, "rule", { lenient: true, sets: new Map() });
+    const [parsed] = parseRules(text, "rule", { sets: new Map() });
     printed = parsed!.chains
       .get(chain)!
       .rules.map((each) => each.text)
@@ -203,7 +203,7 @@ function readIndex(): Dump[] {
 function restore(file: string): string | InputError {
   const text = readFileSync(`${DATA}/iptables-save/dumps/${file}`, "utf8");
   try {
-    return formatTables(parseRules(text, file, { lenient: true, sets: new Map() }), {
+    return formatTables(parseRules(text, file, { sets: new Map() }), {
       counters: false,
       backend: "legacy",
     });

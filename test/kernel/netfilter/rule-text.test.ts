@@ -82,11 +82,21 @@ describe("parseRules and formatTables", () => {
     expect(reprint("*filter\n-N a\n-N b\n-X\n-A INPUT\nCOMMIT\n")).not.toContain(":a");
   });
 
-  it("keep what is not modelled when rules are only to be printed", () => {
-    const text = "*raw\n-A OUTPUT -p tcp -j CT --helper ftp\nCOMMIT\n";
-    expect(refusalOf(text).expected).toMatch(/does not model this one yet$/);
-    const [table] = parseRules(text, "f", { lenient: true });
-    expect(table!.chains.get("OUTPUT")!.rules[0]!.text).toBe("-p tcp -j CT --helper ftp");
+  it.each([
+    ["raw", "-p tcp -j CT --helper ftp", 24, "--helper of CT: no connection is expected because of another"],
+    ["raw", "-m helper --helper ftp", 21, "--helper of helper: no connection has a helper"],
+    ["mangle", "-m socket --transparent", 21, "--transparent of socket: no program has a transparent socket"],
+    [
+      "mangle",
+      "-p udp -j TPROXY --on-port 53 --on-ip 0.0.0.0 --tproxy-mark 0x0/0x0",
+      28,
+      "--on-port of TPROXY: no program has a transparent socket, so that the packet is dropped",
+    ],
+  ])("take what hopscope does not do, and say so by name and line: %s %s", (table, rule, column, text) => {
+    const [parsed] = parseRules(`*${table}\n-A PREROUTING ${rule}\nCOMMIT\n`, "f");
+    const [only] = parsed!.chains.get("PREROUTING")!.rules;
+    expect(only!.text).toBe(rule);
+    expect(only!.notices).toMatchObject([{ text, place: { file: "f", line: 2, column: column + 4 } }]);
   });
 
   it("empty a chain that is declared again", () => {

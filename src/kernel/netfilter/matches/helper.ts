@@ -25,7 +25,7 @@ class HelperMatch implements Match {
 
 export const helperKind: MatchKind = {
   name: "helper",
-  options: [{ name: "helper", not: true }],
+  options: [{ name: "helper", not: true, without: "no connection has a helper" }],
   parse(options) {
     const given = options.need("helper");
     return new HelperMatch(given.values[0]!.text.slice(0, LONGEST), given.not);

@@ -76,7 +76,11 @@ function find(packet: Packet, { net, in: device }: RuleContext): SeenSocket | nu
 
 export const socketKind: MatchKind = {
   name: "socket",
-  options: FLAGS.map((name) => ({ name, values: 0 as const })),
+  options: [
+    { name: "transparent", values: 0, without: "no program has a transparent socket" },
+    { name: "nowildcard", values: 0 },
+    { name: "restore-skmark", values: 0 },
+  ],
   parse(options) {
     options.limit(["prerouting", "input"]);
     return new SocketMatch(FLAGS.filter((name) => options.has(name)));

@@ -2,7 +2,7 @@ import type { Packet } from "../../../packet/packet.ts";
 import { Connection } from "../../conntrack/connection.ts";
 import type { Options, RuleScope, TargetKind } from "../extension.ts";
 import type { Target, TargetVerdict } from "../rule.ts";
-import { splitList, type Token, unexpected } from "../tokenizer.ts";
+import { kernelRefuses, splitList, type Token, unexpected } from "../tokenizer.ts";
 import { parseInteger } from "../value.ts";
 
 const EVENTS = "new related destroy reply assured protoinfo helper mark natseqinfo secmark label".split(" ");
@@ -87,8 +87,6 @@ function printAll(options: Options, scope: RuleScope): string {
   const words = options.has("notrack") ? ["--notrack"] : [];
   const helper = options.value("helper");
   if (helper !== null) words.push(`--helper ${readHelper(options, scope, helper)}`);
-  const timeout = options.value("timeout");
-  if (timeout !== null) words.push(`--timeout ${timeout.text}`);
   const events = options.value("ctevents");
   if (events !== null) words.push(`--ctevents ${readEvents(events, EVENTS)}`);
   const expectations = options.value("expevents");
@@ -110,15 +108,24 @@ export const ctKind: TargetKind = {
   options: [
     { name: "notrack", values: 0 },
     { name: "zone" },
-    { name: "helper", printable: true },
-    { name: "timeout", printable: true },
+    { name: "helper", without: "no connection is expected because of another" },
+    { name: "timeout" },
     { name: "ctevents" },
-    { name: "expevents", printable: true },
+    { name: "expevents" },
     { name: "zone-orig" },
     { name: "zone-reply" },
   ],
-  parse: (options, scope) =>
-    new CtTarget("CT", options.has("notrack") ? null : makeTemplate(options), printAll(options, scope)),
+  parse(options, scope) {
+    // Policies are nfct's, which nobody runs here (`xt_ct_set_timeout()`).
+    const timeout = options.value("timeout");
+    if (timeout !== null)
+      throw unexpected(
+        timeout,
+        "a timeout policy that nfct has made; here are none",
+        kernelRefuses(timeout, scope.chain, "No such file or directory"),
+      );
+    return new CtTarget("CT", options.has("notrack") ? null : makeTemplate(options), printAll(options, scope));
+  },
 };
 
 export const notrackKind: TargetKind = {

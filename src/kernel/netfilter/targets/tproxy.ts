@@ -33,7 +33,11 @@ export const tproxyKind: TargetKind = {
   name: "TPROXY",
   tables: ["mangle"],
   hooks: ["prerouting"],
-  options: [{ name: "on-port" }, { name: "on-ip" }, { name: "tproxy-mark" }],
+  options: [
+    { name: "on-port", without: "no program has a transparent socket, so that the packet is dropped" },
+    { name: "on-ip" },
+    { name: "tproxy-mark" },
+  ],
   parse(options, scope) {
     options.needProtocol(scope, [PROTOCOL_TCP, PROTOCOL_UDP], "TPROXY only in a rule with -p tcp or -p udp");
     const port = readPort(options.need("on-port").values[0]!);

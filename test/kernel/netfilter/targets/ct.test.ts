@@ -12,6 +12,8 @@ describe("the targets CT and NOTRACK", () => {
         ["-j CT --zone 0", "-j CT"],
         "-j CT --zone-orig mark",
         "-j CT --ctevents new,destroy --zone 9",
+        "-j CT --expevents new",
+        "-p tcp -j CT --helper ftp",
         "-j NOTRACK",
       ],
       RAW,
@@ -52,9 +54,12 @@ describe("the targets CT and NOTRACK", () => {
     expect(packet.connection).toMatchObject({ events: (1 << 0) | (1 << 2) | (1 << 7) });
   });
 
-  it("refuse what iptables refuses and what is not modelled", () => {
+  it("refuse what iptables refuses", () => {
     expect(refusal("-j CT --zone 65536", RAW)).toBe('14 "65536" | a zone (0-65535, or mark)');
-    expect(refusal("-j CT --helper ftp", RAW)).toMatch(/^7 "--helper" \| .*does not model this one yet$/);
+    expect(refusal("-j CT --helper ftp", RAW)).toBe('4 "CT" | -p in a rule with CT --helper');
+    expect(refusal("-p tcp -j CT --helper none", RAW)).toMatch(/^23 "none" \| a helper /);
+    // Linux 6.18, iptables 1.8.9: RULE_APPEND failed (No such file or directory): rule in chain PREROUTING
+    expect(refusal("-j CT --timeout long", RAW)).toMatch(/^17 "long" \| a timeout policy that nfct has made/);
     expect(refusal("-j CT --notrack", { table: "mangle", chain: "PREROUTING" })).toBe('4 "CT" | CT only in table raw');
   });
 });
