@@ -1,17 +1,29 @@
 import { brctl } from "./brctl.ts";
 import { bridge } from "./bridge.ts";
+import { conntrack } from "./conntrack.ts";
+import { docker } from "./docker.ts";
+import { cat, hostname, sysctl } from "./file.ts";
 import { ifconfig } from "./ifconfig.ts";
 import { ip } from "./ip.ts";
 import { iptables, iptablesSave } from "./iptables.ts";
 import type { Machine } from "./machine.ts";
+import { netstat } from "./netstat.ts";
 import { type Printed, Refusal } from "./printed.ts";
 import { route } from "./route.ts";
+import { ss } from "./ss.ts";
 
-type Tool = (args: readonly string[], machine: Machine) => Printed;
+type Tool = (args: readonly string[], machine: Machine) => Printed | null;
 
 const TOOLS: Readonly<Record<string, Tool>> = {
   brctl,
   bridge,
+  cat,
+  conntrack,
+  docker,
+  hostname,
+  netstat,
+  ss,
+  sysctl,
   ifconfig,
   ip,
   iptables,

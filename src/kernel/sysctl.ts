@@ -138,6 +138,18 @@ export class Sysctls {
     return this.values[key];
   }
 
+  /** `sysctl KEY`. @throws {RangeError} for a key that hopscope does not model. */
+  read(key: string): string {
+    if (key === "net.ipv4.ip_local_port_range") return this.localPorts.join("\t");
+    if (key === "net.ipv4.ip_forward") return String(this.conf.get("all")!.forwarding);
+    if (isNetKey(key)) return String(this.values[key]);
+    const [, device, name] = /^net\.ipv4\.conf\.(.+)\.([a-z0-9_]+)$/.exec(key) ?? [];
+    const conf = device === undefined ? undefined : this.conf.get(device);
+    if (conf === undefined || name === undefined || !isConfKey(name))
+      throw new RangeError(`hopscope does not model the sysctl ${key}`);
+    return String(conf[name]);
+  }
+
   /** The value in force on a device, `IN_DEV_ORCONF()` and its kin. */
   effective(device: string, key: ConfKey): number {
     const own = this.confOf(device)[key];

@@ -16,6 +16,10 @@ export class PortTable<T extends Bound> {
     return this.byPort.get(port) ?? [];
   }
 
+  [Symbol.iterator](): IterableIterator<T> {
+    return [...this.byPort.values()].flat()[Symbol.iterator]();
+  }
+
   /** True when another socket holds the address and port, `inet_rcv_saddr_equal()`. */
   conflicts(address: number, port: number, reuse: boolean): boolean {
     return this.on(port).some(

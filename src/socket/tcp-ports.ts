@@ -17,6 +17,10 @@ export class TcpPorts<T extends TcpBound> {
     return this.table.on(port);
   }
 
+  [Symbol.iterator](): IterableIterator<T> {
+    return this.table[Symbol.iterator]();
+  }
+
   add(socket: T): void {
     this.table.add(socket);
   }

@@ -66,6 +66,11 @@ export class TcpSockets implements Transport {
     stack.register(ipv4.PROTOCOL_TCP, this);
   }
 
+  /** Every socket that has a port. */
+  get all(): TcpSocket[] {
+    return [...this.ports];
+  }
+
   open(options: TcpOptions = {}): TcpSocket {
     return new TcpSocket(this, options);
   }

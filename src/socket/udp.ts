@@ -118,6 +118,11 @@ export class UdpSockets implements Transport {
     stack.register(ipv4.PROTOCOL_UDP, this);
   }
 
+  /** Every socket that has a port. */
+  get all(): UdpSocket[] {
+    return [...this.table];
+  }
+
   open(options: UdpOptions = {}): UdpSocket {
     return new UdpSocket(this, options);
   }
