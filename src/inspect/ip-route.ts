@@ -7,6 +7,7 @@ import { getRoute } from "./ip-route-get.ts";
 import { readAddress, readDevice, readPrefix, readTable, tableName } from "./ip-value.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
+import { iprouteOf } from "./userland.ts";
 import { matching, type Words } from "./words.ts";
 
 const COMMANDS = [
@@ -64,15 +65,16 @@ interface Filter {
   match: Prefix | null;
 }
 
-function show(words: Words, { host }: Machine): Printed {
-  const { net } = host;
+function show(words: Words, machine: Machine): Printed {
+  const { net } = machine.host;
   const filter = readFilter(words, net);
   const routes = [...net.fib].filter((route) => passes(route, filter));
   const tables = [...new Set([...net.fib].map(({ table }) => table))];
   if (filter.table !== null && ![TABLE_MAIN, TABLE_LOCAL].includes(filter.table) && !tables.includes(filter.table))
     throw new Refusal("Error: ipv4: FIB table does not exist.\nDump terminated", 2);
   const dumped = inTrieOrder(routes);
-  return printed(dumped.map((route) => `${routeText(route, filter)}\n`).join(""));
+  const style = iprouteOf(machine);
+  return printed(dumped.map((route) => `${routeText(route, filter, style)}\n`).join(""));
 }
 
 function readFilter(words: Words, net: Namespace): Filter {
@@ -143,7 +145,11 @@ function destinationText(route: Route): string {
 }
 
 /** `print_route()`. Each word keeps its blank. */
-function routeText(route: Route, filter: Pick<Filter, "table" | "device" | "gateway" | "protocol" | "scope">): string {
+function routeText(
+  route: Route,
+  filter: Pick<Filter, "table" | "device" | "gateway" | "protocol" | "scope">,
+  style: ReturnType<typeof iprouteOf>,
+): string {
   const words: string[] = [];
   if (route.type !== "unicast") words.push(route.type);
   words.push(destinationText(route));
@@ -158,5 +164,7 @@ function routeText(route: Route, filter: Pick<Filter, "table" | "device" | "gate
   if (route.metric !== 0) words.push(`metric ${route.metric >>> 0}`);
   if (device !== null && route.scope !== "host" && !(device.up && device.carrier)) words.push("linkdown");
   if (route.mtu !== 0) words.push(`mtu ${route.mtu}`);
-  return words.map((word) => `${word} `).join("");
+  // Until 4.12 some words brought a blank of their own.
+  const wide = style === "iproute2-4" ? /^(proto|scope|src|metric|mtu|table) / : /^$/;
+  return words.map((word) => (wide.test(word) ? ` ${word} ` : `${word} `)).join("");
 }

@@ -11,12 +11,10 @@ export function unixSockets(machine: Machine, listening: boolean, all: boolean):
       continue;
     const accepts = (Number.parseInt(flags, 16) & ACCEPTS) !== 0;
     const kind = Number.parseInt(type, 16) === 1 ? "STREAM" : "DGRAM";
-    rows.push(
-      `unix  ${String(Number.parseInt(count, 16)).padEnd(6)} ${accepts ? "[ ACC ]" : "[ ]    "}     ${kind.padEnd(10)} ${(accepts ? "LISTENING" : "").padEnd(13)} ${inode.padEnd(6)}   ${path}`.replace(
-        /(\d+) {2,}(\S+)$/,
-        "$1 $2",
-      ),
-    );
+    const state = (accepts ? "LISTENING" : "").padEnd(13);
+    const references = String(Number.parseInt(count, 16)).padEnd(6);
+    const flag = (accepts ? "[ ACC ]" : "[ ]").padEnd(11);
+    rows.push(`unix  ${references} ${flag} ${kind.padEnd(10)} ${state} ${inode.padStart(6)} ${path}`);
   }
   if (rows.length === 0) return "";
   const which = all ? "servers and established" : listening ? "only servers" : "w/o servers";

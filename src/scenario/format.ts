@@ -35,7 +35,7 @@ export const end = shaped(
 export const address = shaped("an IPv4 address such as 172.17.0.2", /^\d{1,3}(\.\d{1,3}){3}$/);
 export const interfaceAddress = shaped(
   "an IPv4 address with its prefix length such as 172.17.0.2/16",
-  /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/,
+  /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}( brd none)?$/,
 );
 export const mac = shaped("a MAC address such as 02:42:ac:11:00:02", /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/);
 const DURATION = "a time such as 500ms or 2s, no longer than a million seconds";
@@ -84,6 +84,8 @@ const device = keys("a device", {
   isolated: flag("a port that reaches no other isolated port").optional(),
   ageing: duration.describe("how long a bridge remembers an address").optional(),
   up: flag("up from the start").optional(),
+  ifindex: whole("the number that ip prints (1-999999)", 1, 999_999).optional(),
+  txqueuelen: whole("a number of packets (0-999999)", 0, 999_999).optional(),
 });
 
 const namespaceSpec = keys("a namespace", {

@@ -160,7 +160,14 @@ class Builder {
 
   private end(namespace: string, device: string): EndOptions {
     const spec = this.spec.namespaces[namespace]?.devices?.[device];
-    return { namespace, device, mac: spec?.mac === undefined ? undefined : parseMac(spec.mac), mtu: spec?.mtu };
+    return {
+      namespace,
+      device,
+      mac: spec?.mac === undefined ? undefined : parseMac(spec.mac),
+      mtu: spec?.mtu,
+      ifindex: spec?.ifindex,
+      queueLength: spec?.txqueuelen,
+    };
   }
 
   private addLinks(): void {
@@ -219,9 +226,18 @@ class Builder {
     for (const [device, { addresses = [] }] of Object.entries(spec.devices ?? {}))
       for (const [i, text] of addresses.entries())
         attempt(source, [...base, "devices", device, "addresses", i], "an address with its prefix length", () => {
-          const { address, length } = parseInterface(text);
+          const [prefix = "", , broadcast] = text.split(" ");
+          const { address, length } = parseInterface(prefix);
           const scope = address >>> 24 === 127 ? "host" : "global";
-          world.host(name).net.addAddress(world.inDevice(name, device), address, length, scope);
+          world
+            .host(name)
+            .net.addAddress(
+              world.inDevice(name, device),
+              address,
+              length,
+              scope,
+              broadcast === undefined ? undefined : 0,
+            );
         });
     for (const [i, text] of (spec.routes ?? []).entries())
       attempt(source, [...base, "routes", i], "a route", () => addRoute(world, name, parseRoute(text)));
