@@ -37,6 +37,37 @@ describe("hopscope", { timeout: 60_000 }, () => {
     expect(stdout).toMatch(/^container-to-internet +Container to internet$/m);
   });
 
+  it("lists the lessons of the course in their order, each with the belief that it corrects", () => {
+    const { status, stdout } = hopscope(["list", "--course"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^Out and across\n {3}1 {2}way-to-the-internet +"A second NAT rule translates the reply\."$/m,
+    );
+    const numbers = [...stdout.matchAll(/^ *(\d+) {2}\S+ +"/gm)].map(([, number]) => Number(number));
+    expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+    expect(numbers).toHaveLength(29);
+  });
+
+  it("asks before a lesson, answers behind it, and runs it under another engine", () => {
+    const { status, stdout } = hopscope(["run", "cross-network", "--engine", "23"]);
+    expect(status).toBe(0);
+    const order = [
+      "Before you look: What does c1 get?",
+      "  c)  nothing",
+      "#1 TCP SYN",
+      "Answer: c)  nothing",
+      "Not so:",
+    ];
+    expect(order.map((text) => stdout.indexOf(text))).toEqual(
+      order.map((text) => stdout.indexOf(text)).sort((a, b) => a - b),
+    );
+    for (const text of order) expect(stdout).toContain(text);
+    expect(stdout).toContain("-o br-app -j DROP");
+    expect(hopscope(["run", "same-bridge", "--engine", "23"]).stderr).toMatch(
+      /same-bridge\.yaml:2:1: found no docker, expected a scenario with Docker, where an engine is asked for\n$/,
+    );
+  });
+
   it("runs a scenario by its name from any folder, in 100 columns, and ends with 0", () => {
     const { status, stdout } = hopscope(["run", "container-to-internet"]);
     expect(status).toBe(0);

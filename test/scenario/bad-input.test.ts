@@ -371,6 +371,27 @@ describe("a scenario that is wrong", () => {
     expect(lesson("[{ text: only one, correct: true }]")).toBe(`scenarios/s.yaml:2:89: ${expected}`);
   });
 
+  it("expects something under an engine that it is not about", () => {
+    expect(refusal(GOOD.replace(ARRIVAL, `{ engine: 23, packet: udp, at: b/veth0 }`))).toBe(
+      "scenarios/s.yaml:25:15: found 23, expected an engine of this scenario (none)",
+    );
+  });
+
+  it("runs iptables with a rule that iptables refuses, onto what earlier steps made", () => {
+    const steps = (command: string) =>
+      refusal(
+        GOOD.replace(
+          "  - run: ping",
+          `  - { run: iptables -N MINE, in: a }\n  - { run: ${command}, in: a }\n  - run: ping`,
+        ),
+      );
+    expect(steps("iptables -A MINE -p upd -j DROP")).toBe(
+      'scenarios/s.yaml:23:32: found "upd", expected a protocol (0-255, a name such as tcp, or all)',
+    );
+    expect(steps("iptables -t nat -A MINE -j ACCEPT")).toMatch(/^scenarios\/s.yaml:23:31: found "MINE"/);
+    expect(steps("iptables -t gnat -A MINE -j ACCEPT")).toMatch(/^scenarios\/s.yaml:23:24: found/);
+  });
+
   it("points into rules that a step brings", () => {
     const step = "    in: a\n  - in: a\n    rules: |\n      *filter\n      -P FORWRAD DROP\n      COMMIT\n";
     expect(refusal(GOOD.replace("    in: a\n", step))).toBe(

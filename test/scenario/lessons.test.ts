@@ -63,6 +63,7 @@ const REPETITIONS: readonly Repetition[] = [
   { lesson: "path-mtu", engine: "23", run: "t28", steps: [0] },
   { lesson: "localhost-by-docker-proxy", engine: "23", run: "t04" },
   { lesson: "sibling-by-host-port", engine: "23", run: "t07" },
+  { lesson: "sibling-by-host-port", engine: "29", run: "m07" },
   { lesson: "cross-network-by-host-port", engine: "23", run: "t10" },
   { lesson: "icc-off", engine: "23", run: "t32", steps: [0, 1] },
   { lesson: "embedded-dns", engine: "23", run: "t17", steps: [1] },
