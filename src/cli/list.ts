@@ -1,17 +1,17 @@
 import { LESSON_GROUPS } from "../scenario/scenario.ts";
-import { loadScenario, scenarioNames } from "./scenario-file.ts";
+import { loadHeading, scenarioNames } from "./scenario-file.ts";
 
 /** `hopscope list`: the scenarios that come with hopscope. */
 export function list(): string {
   const names = scenarioNames();
   const width = Math.max(...names.map((name) => name.length));
-  return names.map((name) => `${name.padEnd(width)}  ${loadScenario(name).title}\n`).join("");
+  return names.map((name) => `${name.padEnd(width)}  ${loadHeading(name).title}\n`).join("");
 }
 
 /** `hopscope list --course`: the lessons in their groups, each with the belief that it corrects. */
 export function listCourse(): string {
   const lessons = scenarioNames().flatMap((name) => {
-    const { title, lesson } = loadScenario(name);
+    const { title, lesson } = loadHeading(name);
     return lesson === null ? [] : [{ name, title, ...lesson }];
   });
   lessons.sort((a, b) => a.number - b.number);

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { scenarioAround } from "../scenario/compose-scenario.ts";
-import { parseScenario, type Scenario } from "../scenario/scenario.ts";
+import { type Heading, parseScenario, readHeading, type Scenario } from "../scenario/scenario.ts";
 import { InputError } from "../wire/input-error.ts";
 
 /** The scenarios that come with hopscope; the same folder seen from `src/cli` and from `dist/cli`. */
@@ -14,6 +14,12 @@ export function scenarioNames(): string[] {
     .filter((file) => file.endsWith(".yaml"))
     .map((file) => file.slice(0, -5))
     .sort();
+}
+
+/** Of a scenario that comes with hopscope. */
+export function loadHeading(name: string): Heading {
+  const path = join(FOLDER, `${name}.yaml`);
+  return readHeading(readInput(path), path);
 }
 
 const STANDARD_INPUT = 0;

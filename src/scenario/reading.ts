@@ -3,8 +3,20 @@ import { parseDockerLine } from "../docker/command-line.ts";
 import { parseCompose } from "../docker/compose.ts";
 import type { Variables } from "../docker/interpolation.ts";
 import { type Path, Source } from "../docker/source.ts";
-import { type DockerSpec, type NamespaceSpec, SCENARIO } from "./format.ts";
+import { type DockerSpec, type LessonSpec, type NamespaceSpec, SCENARIO } from "./format.ts";
 import { buildNetwork, type Material } from "./network.ts";
+
+/** What a list tells of a scenario. */
+export interface Heading {
+  readonly title: string;
+  readonly lesson: LessonSpec | null;
+}
+
+/** Checks the form of a scenario, and nothing that its values mean. @throws {InputError}. */
+export function readHeading(text: string, file: string): Heading {
+  const { title, lesson = null } = new Source(text, file).read(SCENARIO);
+  return { title, lesson };
+}
 
 export type ReadFile = (path: string) => string;
 

@@ -19,6 +19,7 @@ import { Plan, type ProgramRun } from "./steps.ts";
 
 export type { Verdict } from "./expectation.ts";
 export { LESSON_GROUPS, type LessonSpec, scenarioSchema } from "./format.ts";
+export { type Heading, readHeading } from "./reading.ts";
 export type { ProgramLine, ProgramRun } from "./steps.ts";
 
 /** A checked scenario: it can be run any number of times. */
