@@ -34,7 +34,7 @@ describe.each(FORMATS)("a stream of frames as %s has it", (_name, format) => {
       }),
       { numRuns: 60 },
     );
-  });
+  }, 60_000);
 
   it("comes back as the same frames, split anywhere", () => {
     fc.assert(
@@ -69,7 +69,7 @@ describe.each(FORMATS)("a stream of frames as %s has it", (_name, format) => {
       }),
       { numRuns: 2000 },
     );
-  });
+  }, 60_000);
 
   it("holds no frame that is too short or too long", () => {
     expect(() => formatFrame(format, new Uint8Array(13))).toThrow(RangeError);

@@ -106,7 +106,7 @@ describe("endpoints of vpnkit", () => {
     const stage = new TranslatorStage({ behaviour: { icmp: { idle: 60, carriesTtl: true } } });
     for (let i = 0; i < 16_400; i++) ping(stage, { destination: `203.1.${i >> 8}.${i & 255}` });
     expect(stage.guests[0]!.impersonationCount).toBe(16_384);
-  });
+  }, 60_000);
 });
 
 describe("ICMP of vpnkit", () => {
