@@ -30,6 +30,8 @@ export class Stage {
   /** Every neighbour is known, as when the recording began; conntrack is empty. */
   constructor(host: RecordedHost, namespace: string) {
     this.world = buildLab(recordedNetwork(host));
+    for (const { net } of this.world.hosts.values())
+      for (const option of ["sack", "timestamps", "window_scaling"]) net.sysctls.set(`net.ipv4.tcp_${option}`, 1);
     for (const { address } of attachments(host)) this.greet("host", address);
     for (const { container, gateway, address } of attachments(host)) {
       for (const to of [INTERNET, gateway]) this.greet(container, to);
