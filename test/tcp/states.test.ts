@@ -97,13 +97,21 @@ describe("opening", () => {
     `);
   });
 
-  it("sends the SYN again after 1, 3, 7 seconds, and gives up after 127", () => {
+  it("sends the SYN again five seconds in a row, then ever later, and gives up after 131", () => {
     play(`
       open
       > SYN seq 0
       +999ms
       > nothing
       +1ms
+      > SYN seq 0
+      +1s
+      > SYN seq 0
+      +1s
+      > SYN seq 0
+      +1s
+      > SYN seq 0
+      +1s
       > SYN seq 0
       +2s
       > SYN seq 0
