@@ -382,7 +382,7 @@ export class Connection {
   awaitFin(): void {
     this.waitsFor = "nothing";
     this.writeTimer.cancel();
-    this.window.freeze();
+    this.window.freeze(this.rcvNxt);
     this.idleTimer.armIn(this.options.finTimeout ?? 60e9);
   }
 

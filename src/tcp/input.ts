@@ -277,8 +277,10 @@ function advanceState(c: Connection, s: Segment): boolean {
       if (!all) return true;
       c.state = "FIN_WAIT2";
       if (!c.orphan) return true;
+      // The FIN that comes along finds a socket yet; a bare acknowledgement leaves a timewait one.
+      if (s.is(tcp.FIN) || s.length > 0) return true;
       c.awaitFin();
-      return s.is(tcp.FIN) || s.length > 0;
+      return false;
     case "CLOSING":
       if (all) c.enterTimeWait();
       return !all;

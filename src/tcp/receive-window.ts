@@ -26,7 +26,8 @@ export class ReceiveWindow {
   /** The window last advertised, and RCV.NXT at that time. */
   window = 0;
   advertisedAt = 0;
-  private frozen = false;
+  /** What a timewait socket advertises (`tw_rcv_wnd`), bytes; -1 before that. */
+  private frozen = -1;
   /** The shift that this side announced. */
   scale = 0;
   /** The most that may be advertised: `window_clamp`. */
@@ -110,6 +111,7 @@ export class ReceiveWindow {
 
   /** What of the window is left: `tcp_receive_window()`. */
   left(next: number): number {
+    if (this.frozen >= 0) return this.frozen;
     return Math.max((this.advertisedAt + this.window - next) | 0, 0);
   }
 
@@ -138,7 +140,7 @@ export class ReceiveWindow {
 
   /** `tcp_select_window()`: what goes into the header of a segment that acknowledges `next`, scaled. */
   advertise(next: number): number {
-    if (this.frozen) return Math.min(this.left(next) >> this.scale, MAX_UNSCALED);
+    if (this.frozen >= 0) return Math.min(this.frozen >> this.scale, MAX_UNSCALED);
     const current = this.left(next);
     let chosen = this.choose();
     if (chosen < current) chosen = ((current + (1 << this.scale) - 1) >> this.scale) << this.scale;
@@ -147,9 +149,9 @@ export class ReceiveWindow {
     return Math.min(chosen, MAX_UNSCALED * 2 ** this.scale) >> this.scale;
   }
 
-  /** Nothing is read any more: the right edge stays where it is. */
-  freeze(): void {
-    this.frozen = true;
+  /** `tcp_time_wait()`: nothing is read any more, and the window stays what it was when `next` was expected. */
+  freeze(next: number): void {
+    if (this.frozen < 0) this.frozen = this.left(next);
   }
 
   /** A segment with `length` bytes of data is held. */

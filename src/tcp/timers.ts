@@ -30,7 +30,7 @@ export function timeWait(c: Connection): void {
   c.state = "TIME_WAIT";
   c.stopTimers();
   c.queue.clear();
-  c.window.freeze();
+  c.window.freeze(c.rcvNxt);
   c.idleTimer.armIn(TIME_WAIT);
 }
 
