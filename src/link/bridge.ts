@@ -190,7 +190,7 @@ export class Bridge extends Device implements DeviceWatcher {
     fabric: Fabric,
     options: DeviceOptions,
     /** True where the address was chosen by hand; otherwise the bridge takes the lowest of its ports. */
-    private readonly fixedMac: boolean,
+    readonly fixedMac: boolean,
     /** Nanoseconds after which a learned address is forgotten. */
     private readonly ageing = AGEING,
   ) {

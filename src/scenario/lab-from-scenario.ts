@@ -1,12 +1,15 @@
-import { Bridge } from "../link/bridge.ts";
-import { formatMac } from "../wire/address.ts";
+import type { Plan } from "../docker/plan.ts";
+import { Bridge, type BridgePort } from "../link/bridge.ts";
+import type { Device } from "../link/device.ts";
+import { formatIpv4, formatMac } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 import type { DeviceSpec, NamespaceSpec, ScenarioSpec, StepSpec } from "./format.ts";
 import type { LabCase, LabDevice, LabNamespace, LabStep } from "./lab-case.ts";
+import { dockerCables, dockerIpsets, dockerProcesses, dockerRoutes, dockerRules, dockerSysctls } from "./lab-docker.ts";
 import { ProgramSteps } from "./lab-program.ts";
 import { parseDuration } from "./quantity.ts";
 import { parsePolicy } from "./routing.ts";
-import { runScenario, type Scenario } from "./scenario.ts";
+import { buildScenario, runScenario, type Scenario } from "./scenario.ts";
 
 /** A lab case, and by name what the scenario says that a case cannot. */
 export interface FromScenario {
@@ -14,10 +17,13 @@ export interface FromScenario {
   readonly lost: readonly string[];
 }
 
+/** Steps that send packets; without one, a case shows nothing. */
+const SENDS: readonly string[] = ["frame", "raw", "connect", "send"];
+
 /**
- * The network of a scenario and what happens in it, as a case. A program becomes the packets that it sends: those that
- * depend on answers are the ones that it sends when hopscope runs the scenario. @throws {InputError} for a scenario with a
- * translator.
+ * The network of a scenario and what happens in it, as a case. What Docker made is part of the network. A program becomes
+ * the packets that it sends: those that depend on answers are the ones that it sends when hopscope runs the scenario.
+ * @throws {InputError} for a scenario with a translator, and for one whose steps send nothing that a case can say.
  */
 export function labFromScenario(scenario: Scenario): FromScenario {
   return new Converter(scenario).convert();
@@ -25,7 +31,10 @@ export function labFromScenario(scenario: Scenario): FromScenario {
 
 class Converter {
   private readonly spec: ScenarioSpec;
+  /** Before the first step. */
   private readonly world: World;
+  /** What Docker did to it; null without Docker. */
+  private readonly docker: Plan | null;
   private readonly programs: ProgramSteps;
   private readonly lost: string[] = [];
   private readonly steps: LabStep[] = [];
@@ -34,64 +43,97 @@ class Converter {
 
   constructor(private readonly scenario: Scenario) {
     this.spec = scenario.material.spec;
-    if (this.spec.translators !== undefined)
-      throw scenario.material.source.error(["translators"], "no translator, for the kernel has none", "key");
-    const outcome = runScenario(scenario);
-    this.world = outcome.world;
-    this.programs = new ProgramSteps(outcome.programs, this.lost);
+    const { source } = scenario.material;
+    if (this.spec.translators !== undefined) {
+      const expected = "no translator, for the kernel has none";
+      const own = Object.hasOwn(source.value as object, "translators");
+      throw own
+        ? source.error(["translators"], expected, "key")
+        : source.error(["extends"], `a network with ${expected}`);
+    }
+    const { world, docker } = buildScenario(scenario);
+    this.world = world;
+    this.docker = docker?.plan ?? null;
+    this.programs = new ProgramSteps(runScenario(scenario).programs, this.lost);
   }
 
   convert(): FromScenario {
     const namespaces: Record<string, LabNamespace> = {};
-    for (const [name, spec] of Object.entries(this.spec.namespaces)) namespaces[name] = this.namespace(name, spec);
+    for (const name of this.world.hosts.keys())
+      namespaces[name] = this.namespace(name, this.spec.namespaces[name] ?? {});
     const veths = (this.spec.links ?? []).map(({ ends: [left, right], ...impairment }, i): [string, string] => {
       for (const key of Object.keys(impairment)) this.lost.push(`links.${i}.${key}: the cables of a case are perfect`);
       return [left, right];
     });
+    veths.push(...dockerCables(this.world, veths));
+    if (this.docker !== null) this.lost.push(...dockerProcesses(this.docker));
     for (const i of (this.spec.faults ?? []).keys()) this.lost.push(`faults.${i}: the cables of a case are perfect`);
     for (const [i, step] of (this.spec.steps ?? []).entries()) this.step(step, i);
+    if (this.spec.steps !== undefined && !this.steps.some(({ op }) => SENDS.includes(op)))
+      throw this.scenario.material.source.error(
+        ["steps"],
+        "a step whose packets a case can say (ping, traceroute, udp-client or inject)",
+      );
     if (this.spec.expect !== undefined) this.lost.push("expect: a case is compared with the kernel, not judged");
     return { lab: { name: this.scenario.title, namespaces, veths, steps: this.steps }, lost: this.lost };
   }
 
   private namespace(name: string, spec: NamespaceSpec): LabNamespace {
+    const { net } = this.world.host(name);
+    const { docker } = this;
     const devs: Record<string, LabDevice> = {};
     const addrs: [string, string][] = [];
-    for (const { device } of this.world.host(name).net.inDevices.values()) {
+    for (const { device, addresses } of net.inDevices.values()) {
       const given: DeviceSpec = spec.devices?.[device.name] ?? {};
-      for (const address of given.addresses ?? []) addrs.push([device.name, address]);
-      if (device.name !== "lo") devs[device.name] = this.device(device, given);
+      if (device === net.loopback.device) continue;
+      for (const { address, length } of addresses) addrs.push([device.name, `${formatIpv4(address)}/${length}`]);
+      if (given.addresses?.some((text) => text.includes(" ")))
+        this.lost.push(`namespaces.${name}.devices.${device.name}.addresses: brd none`);
+      devs[device.name] = this.device(name, device, given);
     }
-    const rules = this.rules(spec);
+    const sysctls = { ...(docker === null ? {} : dockerSysctls(docker, name)), ...spec.sysctls };
+    const routes = name in this.spec.namespaces ? spec.routes : dockerRoutes(net);
+    const ipsets = docker === null ? spec.ipsets : dockerIpsets(docker, net, spec.ipsets);
+    const rules = (docker === null ? null : dockerRules(docker, net)) ?? this.rules(spec);
     return {
-      ...(spec.sysctls === undefined ? {} : { sysctls: spec.sysctls }),
+      ...(Object.keys(sysctls).length === 0 ? {} : { sysctls }),
       ...(Object.keys(devs).length === 0 ? {} : { devs }),
       ...(addrs.length === 0 ? {} : { addrs }),
-      ...(spec.routes === undefined ? {} : { routes: spec.routes }),
+      ...(routes === undefined ? {} : { routes }),
       ...(spec.policy === undefined ? {} : { policy: spec.policy.map(parsePolicy) }),
       ...(spec.neighbours === undefined ? {} : { neigh: spec.neighbours.map(neighbour) }),
       ...(spec.fdb === undefined ? {} : { fdb: spec.fdb.map(entry) }),
-      ...(spec.ipsets === undefined ? {} : { ipsets: spec.ipsets }),
+      ...(ipsets === undefined ? {} : { ipsets }),
       ...(rules === undefined ? {} : { rules }),
     };
   }
 
-  private device(device: { macHigh: number; macLow: number }, given: DeviceSpec): LabDevice {
-    const { type, mtu, master, up, hairpin, isolated, ageing } = given;
+  private device(namespace: string, device: Device, given: DeviceSpec): LabDevice {
+    const { type = device instanceof Bridge ? "bridge" : undefined, mtu, ageing } = given;
     // A bridge without an address of its own has that of a port, in both.
     const mac = formatMac(device.macHigh, device.macLow);
-    if (device instanceof Bridge && given.mac === undefined)
+    if (device instanceof Bridge && !device.fixedMac)
       this.lost.push(`the bridge that takes its ports' address ${mac}: in a case it keeps it`);
+    const made = this.spec.namespaces[namespace]?.devices?.[device.name] === undefined;
+    const port = this.portOf(namespace, device);
     return {
       ...(type === undefined ? {} : { type }),
       mac,
-      ...(mtu === undefined ? {} : { mtu }),
-      ...(master === undefined ? {} : { master }),
-      ...(up === undefined ? {} : { up }),
-      ...(hairpin === undefined ? {} : { hairpin }),
-      ...(isolated === undefined ? {} : { isolated }),
+      ...(mtu !== undefined ? { mtu } : made && device.mtu !== 1500 ? { mtu: device.mtu } : {}),
+      ...(port === null ? {} : { master: port.bridge.name }),
+      ...(device.up ? {} : { up: false }),
+      ...(port?.hairpin ? { hairpin: true } : {}),
+      ...(port?.isolated ? { isolated: true } : {}),
       ...(ageing === undefined ? {} : { ageing: Math.round(parseDuration(ageing) / 1e7) }),
     };
+  }
+
+  private portOf(namespace: string, device: Device): BridgePort | null {
+    for (const { device: bridge } of this.world.host(namespace).net.inDevices.values()) {
+      const port = bridge instanceof Bridge ? bridge.portOf(device) : null;
+      if (port !== null) return port;
+    }
+    return null;
   }
 
   private rules(spec: { readonly rules?: string | undefined; readonly rules_file?: string | undefined }) {

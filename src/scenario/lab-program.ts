@@ -1,4 +1,5 @@
 import { Arguments, splitWords } from "../program/command-line.ts";
+import { bytesOf, describeData } from "../program/datagram.ts";
 import type { LabStep } from "./lab-case.ts";
 import type { ProgramRun } from "./steps.ts";
 
@@ -32,6 +33,8 @@ export class ProgramSteps {
         return this.server(read("b:"), run, ns);
       case "udp-client":
         return this.client(read("c:W:p:u"), run, ns);
+      case "iptables":
+        return [{ op: "tool", ns, command }];
       default:
         this.lost.push(`steps.${i}.run: ${program!.text}`);
         return [];
@@ -102,25 +105,26 @@ export class ProgramSteps {
     for (let i = 0; i < words.integer("c", 1, [1, 1_000_000]); i++) {
       const unanswered = run.lines.some(({ text }) => text.startsWith("no answer"));
       steps.push({ op: "send", id, ...(words.has("u") ? { to } : {}), data });
-      steps.push(...this.answers(run));
+      steps.push(...this.answers(run, data));
       steps.push({ op: "recv", id, ...(unanswered ? { wait_ms: wait } : {}) });
     }
     return [...steps, { op: "close", id }];
   }
 
-  /** The next answer of each server that heard of this client while it ran. */
-  private answers(client: ProgramRun): LabStep[] {
+  /** The next answer of each server that heard these data while the client ran. */
+  private answers(client: ProgramRun, sent: string): LabStep[] {
     const end = client.lines.at(-1)?.time ?? 0;
     return this.servers.flatMap((server): LabStep[] => {
       const heard = server.run.lines.filter(({ text }) => text.startsWith("from "));
       const line = heard[server.told];
-      const [, address, port, data] = /^from (\S+):(\d+): \d+ bytes? "(.*)"$/.exec(line?.text ?? "") ?? [];
+      const [, address, port, data] = /^from (\S+):(\d+): (.*)$/.exec(line?.text ?? "") ?? [];
       if (line === undefined || line.time > end || address === undefined) return [];
+      if (data !== describeData(bytesOf(sent))) return [];
       server.told++;
       const { id } = server;
       return [
         { op: "recv", id },
-        { op: "send", id, to: [address, Number(port)], data: data! },
+        { op: "send", id, to: [address, Number(port)], data: sent },
       ];
     });
   }

@@ -134,6 +134,7 @@ class Converter {
     else if (op === "rules") this.add({ in: ns, rules: step.text! });
     else if (op === "link") this.add(step.up ? { up: step.dev! } : { down: step.dev! });
     else if (op === "flushct") this.add({ in: ns, flush: "conntrack" });
+    else if (op === "tool") this.add({ in: ns, name: `tool ${i}`, run: step.command! });
     else if (op === "sleep") this.pause += step.ms ?? 0;
     else if (!LOOKS.has(op)) this.lost.push(`steps.${i}: ${op}`);
     this.pause += step.wait_ms ?? 0;

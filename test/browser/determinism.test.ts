@@ -11,7 +11,7 @@ import config from "./vite.config.ts";
 const SEEDS = [1, 2, 0xffffffff];
 const FOLDER = fileURLToPath(new URL("../../scenarios/", import.meta.url));
 const FILES: Files = Object.fromEntries(
-  readdirSync(FOLDER)
+  readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
     .filter((name) => /\.(yaml|rules)$/.test(name))
     .map((name) => [name, readFileSync(join(FOLDER, name), "utf8")]),
 );

@@ -78,7 +78,7 @@ const CASES: [string, string, string, string][] = [
     "a device's key misspelt",
     "addresses:",
     "adresses:",
-    '5:15: found "adresses", expected a key of a device (type, mac, mtu, addresses, master, hairpin, isolated, ageing, up)',
+    '5:15: found "adresses", expected a key of a device (type, mac, mtu, addresses, master, hairpin, isolated, ageing, up, ifindex, txqueuelen)',
   ],
   [
     "an address without a prefix length",

@@ -13,8 +13,50 @@ const FOLDER = fileURLToPath(new URL("../../scenarios/", import.meta.url));
 const scenario = (name: string) =>
   parseScenario(readFileSync(join(FOLDER, name), "utf8"), name, (file) => readFileSync(join(FOLDER, file), "utf8"));
 /** The kernel has no translators, so scenarios with one are no cases. */
-const isCase = (name: string) => scenario(name).material.spec.translators === undefined;
-const scenarios = readdirSync(FOLDER).filter((file) => file.endsWith(".yaml") && isCase(file));
+const TRANSLATED = [
+  "connect-blackhole",
+  "connect-refused",
+  "desktop-dns",
+  "desktop-internet",
+  "desktop-lossy-link",
+  "desktop-publish",
+  "desktop-traceroute",
+  "desktop-way-out",
+  "udp-cone-versus-symmetric",
+];
+/** All that these send comes from programs that speak TCP or DNS, which no step of a case does. */
+const PROGRAMS_ONLY = [
+  "container-localhost",
+  "cross-network",
+  "cross-network-by-host-port",
+  "docker-proxy",
+  "docker-user-port",
+  "embedded-dns",
+  "hairpin",
+  "hairpin-unfiltered",
+  "host-own-address",
+  "icc-off",
+  "input-does-not-guard",
+  "input-stops-containers",
+  "localhost-by-docker-proxy",
+  "localhost-without-proxy",
+  "proxy-in-two-stages",
+  "published-port-from-lan",
+  "routed-to-container",
+  "sibling-by-host-port",
+  "what-opens-a-port",
+  "wrong-network",
+];
+const REFUSED = [
+  ...TRANSLATED.map((name) => [name, "no translator, for the kernel has none"]),
+  ...PROGRAMS_ONLY.map((name) => [
+    name,
+    "expected a step whose packets a case can say (ping, traceroute, udp-client or inject)",
+  ]),
+] as const;
+const scenarios = readdirSync(FOLDER).filter(
+  (file) => file.endsWith(".yaml") && !REFUSED.some(([name]) => file === `${name}.yaml`),
+);
 
 const hits = (result: LabResult) => result.steps.flatMap(({ trace }) => trace.filter(({ type }) => type === "rule"));
 
@@ -31,6 +73,43 @@ describe("a scenario as a case", () => {
     const result = runLab(lab);
     expect(result.steps.at(-2)!.result).toMatchObject({ got: [{ from: ["192.168.65.3", 3000], len: 5 }] });
     expect(hits(result).length).toBeGreaterThan(10);
+  });
+
+  it("has what Docker made: devices, addresses, routes, rules, sets and sysctls", () => {
+    const { lab, lost } = labFromScenario(scenario("stale-udp.yaml"));
+    expect(lab.namespaces["host"]).toMatchObject({
+      sysctls: { "net.ipv4.ip_forward": 1 },
+      devs: { docker0: { type: "bridge" }, vethfbecb50: { master: "docker0" } },
+      addrs: [
+        ["eth0", "192.168.65.3/24"],
+        ["docker0", "172.17.0.1/16"],
+      ],
+      rules: expect.stringContaining(
+        "-A DOCKER ! -i docker0 -p udp -m udp --dport 5353 -j DNAT --to-destination 172.17",
+      ),
+    });
+    expect(lab.namespaces["c1"]).toMatchObject({
+      addrs: [["eth0", "172.17.0.2/16"]],
+      routes: ["default via 172.17.0.1 dev eth0"],
+    });
+    expect(lab.steps!.filter(({ op }) => op === "send").map(({ id, data }) => `${id} ${data}`)).toEqual([
+      ...["client-3 one", "server-1 one", "client-4 two", "server-1 two", "client-5 three", "server-2 three"],
+    ]);
+    expect(lab.veths).toContainEqual(["host/vethfbecb50", "c1/eth0"]);
+    expect(lost).toContainEqual(
+      expect.stringMatching(/^docker: .*docker-proxy .* in host, as a case runs no programs$/),
+    );
+    const modern = `title: t
+namespaces: { host: { devices: { eth0: { type: dummy, addresses: [192.168.65.3/24] } } } }
+docker: { engine: '28.0', run: [docker run -d --name c1 alpine] }
+steps: [{ run: ping -c 1 172.17.0.2, in: host }]`;
+    expect(labFromScenario(parseScenario(modern, "modern.yaml")).lab.namespaces["host"]!.ipsets).toBe(
+      "create docker-ext-bridges-v4 hash:net\nadd docker-ext-bridges-v4 172.17.0.0/16\n",
+    );
+  });
+
+  it.each(REFUSED)("is not made of %s.yaml: %s", (name, reason) => {
+    expect(() => labFromScenario(scenario(`${name}.yaml`))).toThrow(reason);
   });
 
   it("is not made of one with a translator", () => {

@@ -71,6 +71,13 @@ export class IpSetNetworks implements IpSet {
     return false;
   }
 
+  /** Its members but for `nomatch`, the shortest prefix first. */
+  networks(): { readonly address: number; readonly length: number }[] {
+    return this.members.flatMap((members, length) =>
+      [...(members ?? [])].flatMap(([address, match]) => (match ? [{ address, length }] : [])),
+    );
+  }
+
   /** A packet's address is taken as a network of the longest prefix that is there. */
   add(packet: Packet, directions: number, exist: boolean): void {
     const length = this.longest;
