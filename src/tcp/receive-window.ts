@@ -140,7 +140,8 @@ export class ReceiveWindow {
 
   /** `tcp_select_window()`: what goes into the header of a segment that acknowledges `next`, scaled. */
   advertise(next: number): number {
-    if (this.frozen >= 0) return Math.min(this.frozen >> this.scale, MAX_UNSCALED);
+    // tcp_v4_send_ack() cuts it to the 16 bits of the header.
+    if (this.frozen >= 0) return (this.frozen >> this.scale) & MAX_UNSCALED;
     const current = this.left(next);
     let chosen = this.choose();
     if (chosen < current) chosen = ((current + (1 << this.scale) - 1) >> this.scale) << this.scale;
