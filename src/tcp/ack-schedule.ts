@@ -1,3 +1,4 @@
+import { wheelTime } from "../sim/jiffies.ts";
 import type { Timer } from "../sim/scheduler.ts";
 import { RTO_MAX } from "./rtt.ts";
 
@@ -79,7 +80,7 @@ export class AckSchedule {
       if (rtt > 0) most = Math.min(most, Math.max(rtt, DELAY_MIN));
       delay = Math.min(delay, most);
     }
-    const at = now + Math.min(delay, DELAY_MAX);
+    const at = wheelTime(now, Math.min(delay, DELAY_MAX));
     this.scheduled = true;
     if (!this.timer.armed) this.timer.arm(at);
     else if (this.timer.at <= now + delay / 4) return false;

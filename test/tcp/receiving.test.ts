@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CONNECTED, play } from "./script.ts";
 
 describe("acknowledgements", () => {
-  it("leave at once for the first segments, and wait 40 ms in a conversation", () => {
+  it("leave at once for the first segments, and wait 40 ms and a tick in a conversation", () => {
     play(`${CONNECTED}
       < PSH ACK seq 1 ack 1 length 10
       > ACK ack 11
@@ -11,7 +11,7 @@ describe("acknowledgements", () => {
       > PSH ACK seq 1 ack 11 length 10
       < PSH ACK seq 11 ack 11 length 10
       > nothing
-      +39ms
+      +43ms
       > nothing
       +1ms
       > ACK seq 11 ack 21

@@ -304,7 +304,7 @@ describe("closing", () => {
   it("reads what came before a half close, and writes on", () => {
     play(`${CONNECTED}
       < FIN PSH ACK seq 1 ack 1 length 10
-      +40ms
+      +44ms
       > ACK seq 1 ack 12
       read 10
       write 10

@@ -1,9 +1,9 @@
 import { NETWORK, type Packet } from "../../../packet/packet.ts";
+import { jiffiesAt } from "../../../sim/jiffies.ts";
 import { maskOf } from "../../../wire/address.ts";
 import { type Connection, Tuple } from "../../conntrack/connection.ts";
 import { readTuple } from "../../conntrack/tuple.ts";
 import { DEFAULT_ZONE, type Zone, zoneIn } from "../../conntrack/zone.ts";
-import { jiffiesAt } from "../../jiffies.ts";
 import type { Namespace } from "../../namespace.ts";
 import type { MatchKind } from "../extension.ts";
 import type { Match, RuleContext } from "../rule.ts";

@@ -1,6 +1,6 @@
 import { NETWORK, type Packet } from "../../../packet/packet.ts";
+import { HZ, lastTick } from "../../../sim/jiffies.ts";
 import * as ipv4 from "../../../wire/ipv4.ts";
-import { HZ, lastTick } from "../../jiffies.ts";
 import { PROTOCOL_DCCP, PROTOCOL_SCTP, PROTOCOL_UDPLITE } from "../protocol-name.ts";
 import { bytesOfCost, type Rate } from "./hashlimit-rate.ts";
 

@@ -7,3 +7,6 @@ export const jiffiesAt = (now: number): number => Math.floor(now / TICK);
 
 /** The last clock tick, virtual nanoseconds. */
 export const lastTick = (now: number): number => jiffiesAt(now) * TICK;
+
+/** `calc_index()`: when a timer of the kernel's wheel is over that is set now, nanoseconds: never early, so a tick late. */
+export const wheelTime = (now: number, delay: number): number => lastTick(now) + delay + TICK;
