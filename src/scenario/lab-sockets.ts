@@ -103,7 +103,7 @@ export class LabSockets {
   private useTcp(socket: TcpSocket, step: LabStep): Result {
     switch (step.op) {
       case "connect":
-        return { err: socket.connect(...endpoint(step.to)) ?? "EINPROGRESS" };
+        return { err: connect(socket, step.to) };
       case "accept":
         return this.accept(socket, step);
       case "send": {
@@ -171,6 +171,12 @@ function errorQueue(socket: UdpSocket): Result {
       to: [formatIpv4(to.address), to.port],
     })),
   };
+}
+
+/** 0 where the connection stands by now. */
+function connect(socket: TcpSocket, to: LabStep["to"]): string | 0 {
+  const failed = socket.connect(...endpoint(to));
+  return failed ?? (socket.phase === "connected" ? 0 : "EINPROGRESS");
 }
 
 function endpoint(to: LabStep["to"]): [number, number] {

@@ -55,6 +55,10 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   remotePort = 0;
   /** Null before it is connected, and for a listener. */
   connection: Connection | null = null;
+  /** What its program knows of the connection (`sock->state`). */
+  phase: "unconnected" | "connecting" | "connected" | "disconnecting" = "unconnected";
+  /** Where the sequence numbers of its next connection begin; undefined for a random one. */
+  nextSequence: number | undefined = undefined;
   /** What it waits for to be accepted; null for a socket that does not listen. */
   backlog: number | null = null;
   /** Established and not accepted. */
@@ -157,7 +161,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     return this.waiting.shift() ?? null;
   }
 
-  /** Null when the handshake began; its outcome comes by `onConnect` or `onError`. */
+  /** Null when the handshake began, whose outcome comes by `onConnect` or `onError`; or, asked again, when it is done. */
   connect(address: number, port: number): Errno | null {
     return this.locked(() => this.sockets.connect(this, address, port));
   }
@@ -168,7 +172,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     if (this.error !== null) return this.takeError()!;
     if (connection === null) return "EPIPE";
     const { state } = connection;
-    if (state === "SYN_SENT" || state === "SYN_RECV") return "EAGAIN";
+    if (isOpening(state)) return "EAGAIN";
     if (!maySend(state) || this.writeShut) return "EPIPE";
     return this.locked(() => connection.write(data, at, length));
   }
@@ -202,10 +206,14 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
       if (how !== "write") this.sockets.stopListening(this);
       return null;
     }
-    if (connection === null || connection.state === "CLOSE") return "ENOTCONN";
-    if (connection.state === "SYN_SENT") {
+    const { state } = this;
+    if (this.phase === "connecting") this.phase = isOpening(state) || state === "CLOSE" ? "disconnecting" : "connected";
+    // `tcp_time_wait()` leaves a closed socket to the program.
+    if (connection === null || state === "CLOSE" || state === "TIME_WAIT") return "ENOTCONN";
+    if (state === "SYN_SENT") {
       this.error = "ECONNRESET";
       this.locked(() => connection.abort());
+      this.disconnect();
       return null;
     }
     if (how !== "write") {
@@ -217,6 +225,15 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
       this.locked(() => connection.shutdownWrite());
     }
     return null;
+  }
+
+  /** `tcp_disconnect()` of a connection that is over: the socket can begin another. */
+  disconnect(): void {
+    const { writeSequence, maxWindow } = this.connection!;
+    this.nextSequence = (writeSequence + maxWindow + 2) | 0;
+    this.phase = "unconnected";
+    this.connection = null;
+    this.readShut = this.writeShut = false;
   }
 
   /** What was written still goes out. */
@@ -288,6 +305,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
       return;
     }
     this.listener = null;
+    this.phase = "connected";
     listener.requests--;
     this.sockets.inherit(this);
     listener.waiting.push(this);
@@ -340,5 +358,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     while (this.onAccept !== null && this.waiting.length > 0) this.onAccept(this.waiting.shift()!);
   }
 }
+
+export const isOpening = (state: TcpState): boolean => state === "SYN_SENT" || state === "SYN_RECV";
 
 const EMPTY = new Uint8Array(0);

@@ -14,7 +14,7 @@ import * as tcp from "../wire/tcp.ts";
 import { errnoOf } from "./icmp-errno.ts";
 import { Flows } from "./tcp-flows.ts";
 import { TcpPorts } from "./tcp-ports.ts";
-import { type TcpOptions, TcpSocket } from "./tcp-socket.ts";
+import { isOpening, type TcpOptions, TcpSocket } from "./tcp-socket.ts";
 
 export { type Endpoint, type TcpOptions, TcpSocket } from "./tcp-socket.ts";
 
@@ -122,14 +122,8 @@ export class TcpSockets implements Transport {
 
   /** `tcp_v4_connect()`. */
   connect(socket: TcpSocket, address: number, port: number): Errno | null {
+    if (socket.phase !== "unconnected") return this.connectAgain(socket);
     if (socket.listening) return "EISCONN";
-    if (socket.connection?.state === "CLOSE") {
-      // What became of the last attempt; the next call begins anew.
-      socket.connection = null;
-      return socket.takeError() ?? "ECONNABORTED";
-    }
-    if (socket.connection !== null)
-      return socket.state === "SYN_SENT" || socket.state === "SYN_RECV" ? "EALREADY" : "EISCONN";
     const { options } = socket;
     const where = {
       destination: address,
@@ -154,10 +148,24 @@ export class TcpSockets implements Transport {
     } else if (this.flows.find(local, socket.port, to, port) !== null) return "EADDRNOTAVAIL";
     socket.error = null;
     socket.address = local;
-    this.adopt(socket, local, to, port, path.mtu);
+    this.adopt(socket, local, to, port, path.mtu, socket.nextSequence);
+    socket.phase = "connecting";
     this.tell("connects", socket);
     socket.connection!.open();
     return null;
+  }
+
+  /** `__inet_stream_connect()`: the call that follows the first says what became of that. */
+  private connectAgain(socket: TcpSocket): Errno | null {
+    if (socket.phase === "connected") return "EISCONN";
+    if (socket.phase === "disconnecting") return "EINVAL";
+    if (isOpening(socket.state)) return "EALREADY";
+    if (socket.state !== "CLOSE") {
+      socket.phase = "connected";
+      return null;
+    }
+    socket.disconnect();
+    return socket.takeError() ?? "ECONNABORTED";
   }
 
   private adopt(socket: TcpSocket, local: number, remote: number, port: number, mtu: number, iss?: number): void {

@@ -8,6 +8,8 @@ const OVERHEAD = 832;
 const DEFAULT_SEGMENT = 536;
 const MIN_SEGMENT = 88;
 const MAX_UNSCALED = 65_535;
+/** `net.core.rmem_max`, bytes: a program could ask for a buffer of that size later. */
+const BUFFER_ASKED_MAX = 4_194_304;
 
 /** Sizes in bytes: `tcp_rmem`, and whether the window may be scaled. */
 export interface ReceiveWindowOptions {
@@ -61,7 +63,7 @@ export class ReceiveWindow {
     this.clamp = MAX_UNSCALED << MAX_WINDOW_SCALE;
     const space = this.initialise(mss);
     if (scaling) {
-      const most = Math.max(space, bufferMax);
+      const most = Math.min(Math.max(space, bufferMax, BUFFER_ASKED_MAX), this.clamp);
       this.scale = Math.max(0, Math.min(31 - Math.clz32(most) - 15, MAX_WINDOW_SCALE));
     }
     this.clamp = Math.min(MAX_UNSCALED * 2 ** this.scale, this.clamp);
@@ -71,7 +73,7 @@ export class ReceiveWindow {
   /** The first window (`tcp_select_initial_window()`) of a side whose segments hold `data` bytes; the space there is. */
   initialise(data: number): number {
     const space = roundDown(Math.min(this.clamp, this.fullSpace), data);
-    this.window = this.threshold = Math.min(space, MAX_UNSCALED);
+    this.window = this.threshold = space;
     return space;
   }
 
