@@ -169,6 +169,7 @@ class Stimuli:
         namespace, device = self.network.device(step["dev"])
         header = link_header(namespace.index(device), UP if step["up"] else 0, UP)
         namespace.route.send([(NEW_LINK, 0, header, f"to set {step['dev']}")])
+        self.network.settle()
 
     def do_age(self, step, _):
         # The kernel tells whole seconds, rounded down: those under way have begun for sure.
