@@ -54,8 +54,10 @@ async function finish(session: Session, job: Job, name: string, interrupts: Inte
     await pause(job.endless && job.status === null ? SLICE / 1e6 : 0);
     if (interrupts.pressed) {
       interrupts.pressed = false;
-      process.stdout.write("^C\n");
+      process.stdout.write("^C");
       job.interrupt();
+      // One that handles the signal begins a line of its own, as it does on a terminal.
+      if (job.status === INTERRUPTED) process.stdout.write("\n");
     } else if (!more && job.status === null) {
       terminal.err(`${name}: it waits for something that will not happen any more; stopped\n`);
       job.interrupt();

@@ -2,10 +2,11 @@ import { Bridge } from "../link/bridge.ts";
 import type { Device } from "../link/device.ts";
 import type { FdbEntry } from "../link/fdb.ts";
 import { formatMac } from "../wire/address.ts";
-import { fullName } from "./ip-link.ts";
-import { linkFlags, masterOf } from "./link-state.ts";
+import { flagText, fullName } from "./ip-link.ts";
+import { masterOf } from "./link-state.ts";
 import { devicesOf, type Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
+import { ipStyleOf } from "./userland.ts";
 import { matching, Words } from "./words.ts";
 
 /** `bridge link` and `bridge fdb`, of iproute2 6.1. */
@@ -36,14 +37,15 @@ function links(words: Words, { host }: Machine, details: boolean): string {
     name = words.need();
   }
   if (name !== null && host.net.device(name) === null) throw new Refusal(`Cannot find device "${name}"`, 1);
+  const style = ipStyleOf(host);
   let out = "";
   for (const device of devicesOf(host.net)) {
     const master = masterOf(device, host.net);
     if (master === null || (name !== null && device.name !== name)) continue;
     const port = master.portOf(device)!;
     const state = port.forwarding ? "forwarding" : "disabled";
-    const flags = linkFlags(device, host.net).join(",");
-    out += `${device.ifindex}: ${fullName(device)}: <${flags}> mtu ${device.mtu} master ${master.name} state ${state} priority 32 cost 2 \n`;
+    const flags = flagText(device, host.net, style);
+    out += `${device.ifindex}: ${fullName(device, host.net, style)}: <${flags}> mtu ${device.mtu} master ${master.name} state ${state} priority 32 cost 2 \n`;
     const on = (value: boolean) => (value ? "on" : "off");
     if (details)
       out += `    hairpin ${on(port.hairpin)} guard off root_block off fastleave off learning ${on(port.learning)} flood ${on(port.flood)} mcast_flood ${on(port.mcastFlood)} bcast_flood ${on(port.bcastFlood)} mcast_router 1 mcast_to_unicast off neigh_suppress off vlan_tunnel off isolated ${on(port.isolated)} locked off \n`;

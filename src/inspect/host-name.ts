@@ -1,6 +1,6 @@
 import { formatIpv4 } from "../wire/address.ts";
 import { type Machine, readFile } from "./machine.ts";
-import { toolsOf } from "./userland.ts";
+import { familyOf } from "./userland.ts";
 
 /** The first name of an address in `/etc/hosts`; null where it has none. */
 export function addressName(address: number, machine: Machine): string | null {
@@ -20,4 +20,4 @@ const NETWORKS: ReadonlyMap<number, string> = new Map([
 
 /** `/etc/networks`, which BusyBox systems have not. */
 export const networkName = (address: number, machine: Machine): string | null =>
-  toolsOf(machine) === "busybox" ? null : (NETWORKS.get(address) ?? null);
+  familyOf(machine.host) === "busybox" ? null : (NETWORKS.get(address) ?? null);

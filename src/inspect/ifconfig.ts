@@ -5,12 +5,12 @@ import { linkLocal } from "./link-local.ts";
 import { hardware, isRunning, linkFlags } from "./link-state.ts";
 import { devicesOf, type Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
-import { toolsOf } from "./userland.ts";
+import { familyOf } from "./userland.ts";
 
 /** `ifconfig [-a] [DEVICE]`, of net-tools 2.10 and of BusyBox. */
 export function ifconfig(args: readonly string[], machine: Machine): Printed {
   const { net } = machine.host;
-  const busybox = toolsOf(machine) === "busybox";
+  const busybox = familyOf(machine.host) === "busybox";
   const options = args.filter((word) => word.startsWith("-"));
   const names = args.filter((word) => !word.startsWith("-"));
   for (const option of options)

@@ -1,7 +1,7 @@
 import type { InterfaceAddress, Scope } from "../kernel/in-device.ts";
-import type { Namespace } from "../kernel/namespace.ts";
 import type { Device } from "../link/device.ts";
 import { formatIpv4 } from "../wire/address.ts";
+import type { Host } from "../world/world.ts";
 import { changeAddress } from "./ip-address-change.ts";
 import {
   anyDevice,
@@ -18,6 +18,7 @@ import type { IpOptions } from "./ip-options.ts";
 import { linkLocal } from "./link-local.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
+import { ipStyleOf } from "./userland.ts";
 import { matching, type Words } from "./words.ts";
 
 const SCOPES: readonly Scope[] = ["global", "link", "host"];
@@ -60,8 +61,7 @@ function show(words: Words, machine: Machine, options: IpOptions): Printed {
         "ip address show [dev] DEVICE, up, scope SCOPE, master BRIDGE, type KIND",
       );
     else readDeviceFilter(words, filter, "ip address show");
-  const { net } = machine.host;
-  const out = selectDevices(machine, filter).map((device) => entry(device, net, filter, options));
+  const out = selectDevices(machine, filter).map((device) => entry(device, machine.host, filter, options));
   return printed(out.join(""));
 }
 
@@ -72,7 +72,9 @@ function readScope(word: string): Scope | null {
   return scope;
 }
 
-function entry(device: Device, net: Namespace, filter: Filter, options: IpOptions): string {
+function entry(device: Device, host: Host, filter: Filter, options: IpOptions): string {
+  const { net } = host;
+  const style = ipStyleOf(host);
   const all = net.inDevices.get(device.index)!.addresses;
   const local = linkLocal(device, net);
   const addresses = all.filter(
@@ -83,7 +85,7 @@ function entry(device: Device, net: Namespace, filter: Filter, options: IpOption
   const bare = all.length + local.length === 0 && options.family === null;
   if (!bare && addresses.length + six.length === 0) return "";
   if (options.brief)
-    return `${briefStart(device, net)}${[...addresses.map(written), ...six].map((text) => `${text} `).join("")}\n`;
+    return `${briefStart(device, net, style)}${[...addresses.map(written), ...six].map((text) => `${text} `).join("")}\n`;
   const texts = [...addresses.map((address) => inetLine(address, device)), ...six.map(inet6Line)];
   const lives = (text: string) => `${text}\n       valid_lft forever preferred_lft forever\n`;
   if (options.oneLine)
@@ -92,9 +94,11 @@ function entry(device: Device, net: Namespace, filter: Filter, options: IpOption
         options.join(`${device.ifindex}: ${device.name}${text}\n       valid_lft forever preferred_lft forever\n`),
       )
       .join("");
-  const link = linkLine(device, net, "");
+  const link = linkLine(device, net, "", style);
   const first =
-    options.family === null ? `${link}\n${hardwareLine(device, net)}` : `${link}${namespaceText(device, net)}`;
+    options.family === null
+      ? `${link}\n${hardwareLine(device, net, style)}`
+      : `${link}${namespaceText(device, net, style)}`;
   return `${first}\n${statistics(device, options)}${texts.map(lives).join("")}`;
 }
 

@@ -2,12 +2,14 @@ import type { Namespace } from "../kernel/namespace.ts";
 import { Bridge } from "../link/bridge.ts";
 import type { Device } from "../link/device.ts";
 import { Dummy } from "../link/dummy.ts";
+import { FallbackTunnel } from "../link/fallback-tunnel.ts";
 import { Veth } from "../link/veth.ts";
 import { readSwitch } from "./ip-link-set.ts";
 import type { IpOptions } from "./ip-options.ts";
 import { hardware, linkFlags, masterOf, namespaceId, operState, peerOf, queueing } from "./link-state.ts";
 import { devicesOf, type Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
+import { type IpStyle, ipStyleOf } from "./userland.ts";
 import { matching, type Words } from "./words.ts";
 
 /** Which devices a command asks for. */
@@ -80,56 +82,75 @@ export function selectDevices({ host }: Machine, filter: DeviceFilter): Device[]
 export function kindOf(device: Device): string {
   if (device instanceof Bridge) return "bridge";
   if (device instanceof Veth) return "veth";
+  if (device instanceof FallbackTunnel) return device.kind;
   return device instanceof Dummy ? "dummy" : "";
 }
 
 function showLinks(machine: Machine, filter: DeviceFilter, options: IpOptions): Printed {
   const { net } = machine.host;
+  const style = ipStyleOf(machine.host);
   let out = "";
   for (const device of selectDevices(machine, filter)) {
     if (options.brief)
-      out += `${briefStart(device, net)}${hardware(device).address} <${linkFlags(device, net).join(",")}> \n`;
+      out += `${briefStart(device, net, style)}${hardware(device).address} <${flagText(device, net, style)}> \n`;
     else
       out += options.join(
-        `${linkLine(device, net, "mode DEFAULT ")}\n${hardwareLine(device, net)}\n${statistics(device, options)}`,
+        `${linkLine(device, net, "mode DEFAULT ", style)}\n${hardwareLine(device, net, style)}\n${statistics(device, options)}`,
       );
   }
   return printed(out);
 }
 
 /** `eth0@if5`, as the name stands before the colon. */
-export function fullName(device: Device): string {
+export function fullName(device: Device, net: Namespace, { looksUpPeers }: IpStyle): string {
+  if (device instanceof FallbackTunnel) return `${device.name}@NONE`;
   const peer = peerOf(device);
   if (peer === null) return device.name;
-  return peer.namespace === device.namespace ? `${device.name}@${peer.name}` : `${device.name}@if${peer.ifindex}`;
+  const known = looksUpPeers ? namesake(peer, net) : peer.namespace === device.namespace ? peer : null;
+  return `${device.name}@${known === null ? `if${peer.ifindex}` : known.name}`;
 }
 
+/** The device here that has the number of another one, wherever that is. */
+const namesake = ({ ifindex }: Device, net: Namespace): Device | null =>
+  devicesOf(net).find((device) => device.ifindex === ifindex) ?? null;
+
 /** The name and the state, as `-br` begins each line. */
-export const briefStart = (device: Device, net: Namespace): string =>
-  `${fullName(device).padEnd(16)} ${operState(device, net).padEnd(14)} `;
+export const briefStart = (device: Device, net: Namespace, style: IpStyle): string =>
+  `${fullName(device, net, style).padEnd(16)} ${operState(device, net).padEnd(14)} `;
 
 /** `print_linkinfo()`: the first line of a device. */
-export function linkLine(device: Device, net: Namespace, mode: string): string {
+export function linkLine(device: Device, net: Namespace, mode: string, style: IpStyle): string {
   const master = masterOf(device, net);
   const words = [
-    `${device.ifindex}: ${fullName(device)}: <${linkFlags(device, net).join(",")}> mtu ${device.mtu}`,
+    `${device.ifindex}: ${fullName(device, net, style)}: <${flagText(device, net, style)}> mtu ${device.mtu}`,
     `qdisc ${queueing(device)}`,
     ...(master === null ? [] : [`master ${master.name}`]),
     `state ${operState(device, net)}`,
-    `${mode}group default`,
+    ...(style.group ? [`${mode}group default`] : []),
     device.queueLength === 0 ? "" : `qlen ${device.queueLength}`,
   ];
   return words.join(" ");
 }
 
-/** The second line. */
-export function hardwareLine(device: Device, net: Namespace): string {
-  const { type, address, broadcast } = hardware(device);
-  return `    link/${type} ${address} brd ${broadcast}${namespaceText(device, net)}`;
+export const flagText = (device: Device, net: Namespace, style: IpStyle): string =>
+  [...linkFlags(device, net), ...(isPeerDown(device, net, style) ? ["M-DOWN"] : [])].join(",");
+
+/** The other end of a cable, as far as it is looked for. */
+function isPeerDown(device: Device, net: Namespace, { looksUpPeers }: IpStyle): boolean {
+  const peer = peerOf(device);
+  if (peer === null) return false;
+  if (looksUpPeers) return namesake(peer, net)?.up !== true;
+  return peer.namespace === net.name && !peer.up;
 }
 
-export function namespaceText(device: Device, net: Namespace): string {
-  const id = namespaceId(device, net);
+/** The second line. */
+export function hardwareLine(device: Device, net: Namespace, style: IpStyle): string {
+  const { type, address, broadcast } = hardware(device);
+  return `    link/${type} ${address} brd ${broadcast}${namespaceText(device, net, style)}`;
+}
+
+export function namespaceText(device: Device, net: Namespace, style: IpStyle): string {
+  const id = style.netnsid ? namespaceId(device, net) : null;
   return id === null ? "" : ` link-netnsid ${id}`;
 }
 

@@ -7,7 +7,7 @@ import { getRoute } from "./ip-route-get.ts";
 import { readAddress, readDevice, readPrefix, readTable, tableName } from "./ip-value.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
-import { iprouteOf } from "./userland.ts";
+import { type IpStyle, ipStyleOf } from "./userland.ts";
 import { matching, type Words } from "./words.ts";
 
 const COMMANDS = [
@@ -73,7 +73,7 @@ function show(words: Words, machine: Machine): Printed {
   if (filter.table !== null && ![TABLE_MAIN, TABLE_LOCAL].includes(filter.table) && !tables.includes(filter.table))
     throw new Refusal("Error: ipv4: FIB table does not exist.\nDump terminated", 2);
   const dumped = inTrieOrder(routes);
-  const style = iprouteOf(machine);
+  const style = ipStyleOf(machine.host);
   return printed(dumped.map((route) => `${routeText(route, filter, style)}\n`).join(""));
 }
 
@@ -148,7 +148,7 @@ function destinationText(route: Route): string {
 function routeText(
   route: Route,
   filter: Pick<Filter, "table" | "device" | "gateway" | "protocol" | "scope">,
-  style: ReturnType<typeof iprouteOf>,
+  style: IpStyle,
 ): string {
   const words: string[] = [];
   if (route.type !== "unicast") words.push(route.type);
@@ -164,7 +164,8 @@ function routeText(
   if (route.metric !== 0) words.push(`metric ${route.metric >>> 0}`);
   if (device !== null && route.scope !== "host" && !(device.up && device.carrier)) words.push("linkdown");
   if (route.mtu !== 0) words.push(`mtu ${route.mtu}`);
-  // Until 4.12 some words brought a blank of their own.
-  const wide = style === "iproute2-4" ? /^(proto|scope|src|metric|mtu|table) / : /^$/;
-  return words.map((word) => (wide.test(word) ? ` ${word} ` : `${word} `)).join("");
+  return words
+    .filter((word) => !style.leavesOut.test(word))
+    .map((word) => `${style.blankBefore.test(word) ? " " : ""}${word} `)
+    .join("");
 }

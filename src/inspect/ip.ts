@@ -6,6 +6,7 @@ import { ipRoute } from "./ip-route.ts";
 import { ipRule } from "./ip-rule.ts";
 import type { Machine } from "./machine.ts";
 import { type Printed, printed, Refusal, unmodelled } from "./printed.ts";
+import { ipStyleOf } from "./userland.ts";
 import { matching, Words } from "./words.ts";
 
 /** In the order in which `ip` looks a word up, so that `ip r` is `ip route`. */
@@ -17,6 +18,7 @@ const OBJECTS =
 /** `ip`, of iproute2 6.1. */
 export function ip(args: readonly string[], machine: Machine): Printed {
   const words = new Words(args);
+  if (!ipStyleOf(machine.host).full) refuseForBusybox(args);
   const options = readOptions(words);
   if (options === null) return printed("ip utility, iproute2-6.1.0, libbpf 1.1.2\n");
   if (words.done)
@@ -39,6 +41,16 @@ export function ip(args: readonly string[], machine: Machine): Printed {
     default:
       throw unmodelled(`ip ${word}`, "ip address, link, neighbour, route and rule");
   }
+}
+
+/** BusyBox prints its usage instead. @throws {Refusal} */
+function refuseForBusybox(args: readonly string[]): void {
+  const option = args.find((word) => word.startsWith("-"));
+  if (option !== undefined && !/^-+(4|6|o|oneline|f|family)$/.test(option))
+    throw new Refusal(`ip: BusyBox's ip has no option ${option}; it takes -4, -6 and -o`, 1);
+  const [object = ""] = args.filter((word) => !word.startsWith("-"));
+  if ("neighbour".startsWith(object) && object.length > 0)
+    throw unmodelled("the ip neigh of BusyBox", "arp -n, which prints the same table");
 }
 
 /** Null for `-V`. */

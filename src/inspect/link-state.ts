@@ -2,6 +2,7 @@ import type { Namespace } from "../kernel/namespace.ts";
 import { Bridge } from "../link/bridge.ts";
 import type { Device } from "../link/device.ts";
 import { Dummy } from "../link/dummy.ts";
+import { FallbackTunnel } from "../link/fallback-tunnel.ts";
 import { Loopback } from "../link/loopback.ts";
 import { Veth } from "../link/veth.ts";
 import { formatMac } from "../wire/address.ts";
@@ -33,13 +34,12 @@ export function isRunning(device: Device, net: Namespace): boolean {
 /** The flags in the order of iproute2. */
 export function linkFlags(device: Device, net: Namespace): string[] {
   const flags: string[] = [];
+  if (device instanceof FallbackTunnel) return ["NOARP"];
   if (device.up && !isRunning(device, net)) flags.push("NO-CARRIER");
   if (device instanceof Loopback) flags.push("LOOPBACK");
   else flags.push("BROADCAST", device instanceof Dummy ? "NOARP" : "MULTICAST");
   if (device.up) flags.push("UP");
   if (device.up && device.carrier) flags.push("LOWER_UP");
-  const peer = peerOf(device);
-  if (peer !== null && peer.namespace === net.name && !peer.up) flags.push("M-DOWN");
   return flags;
 }
 
@@ -49,10 +49,14 @@ export function hardware(device: Device): {
   readonly address: string;
   readonly broadcast: string;
 } {
+  if (device instanceof FallbackTunnel) return { type: device.linkType, ...NO_ADDRESS[device.kind] };
   const address = formatMac(device.macHigh, device.macLow);
   if (device instanceof Loopback) return { type: "loopback", address, broadcast: "00:00:00:00:00:00" };
   return { type: "ether", address, broadcast: "ff:ff:ff:ff:ff:ff" };
 }
+
+const none = (address: string) => ({ address, broadcast: address });
+const NO_ADDRESS = { ipip: none("0.0.0.0"), ip6tnl: none(new Array(16).fill("00").join(":")) };
 
 export const queueing = (device: Device): "noqueue" | "noop" => (device.activated ? "noqueue" : "noop");
 

@@ -3,7 +3,7 @@ import { formatIpv4 } from "../wire/address.ts";
 import { routesOf } from "./ip-route.ts";
 import type { Machine } from "./machine.ts";
 import { lines, type Printed, printed, unmodelled } from "./printed.ts";
-import { toolsOf } from "./userland.ts";
+import { familyOf } from "./userland.ts";
 
 /** A line of `/proc/net/route` (`fib_route_seq_show()`). */
 interface Row {
@@ -31,7 +31,7 @@ export function route(args: readonly string[], machine: Machine): Printed {
 
 /** `extended`: the columns of `netstat -r`. */
 export function routeTable(machine: Machine, numeric: boolean, extended: boolean): string {
-  const busybox = toolsOf(machine) === "busybox";
+  const busybox = familyOf(machine.host) === "busybox";
   const rows = routesOf(machine.host.net, TABLE_MAIN).map((each) => rowOf(each, numeric, busybox));
   const head = extended ? "Flags   MSS Window  irtt Iface" : "Flags Metric Ref    Use Iface";
   const body = rows.map((row) => start(row) + (extended ? windowColumns(row) : metricColumns(row)));

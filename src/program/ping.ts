@@ -1,9 +1,10 @@
 import type { Timer } from "../sim/scheduler.ts";
 import type { Echo, EchoError, PingSocket } from "../socket/ping.ts";
-import { strerror } from "../socket/strerror.ts";
+import { type Errno, strerror } from "../socket/strerror.ts";
 import { formatIpv4 } from "../wire/address.ts";
 import type { Arguments } from "./command-line.ts";
 import { describeError } from "./icmp-message.ts";
+import { BUSYBOX, IPUTILS, type PingFamily } from "./ping-text.ts";
 import type { Environment, Program } from "./program.ts";
 import { nameOf, resolve } from "./resolver.ts";
 
@@ -26,13 +27,14 @@ export interface PingOptions {
   readonly name?: string | null;
   /** Addresses alone, as `-n` has it; an address as the destination has it, too. */
   readonly numeric?: boolean;
+  /** Whose `ping` it is; that of iputils where absent. */
+  readonly family?: PingFamily;
 }
 
 type Discovery = (typeof DISCOVERY)[number];
 
 /** In the order of `IP_MTU_DISCOVER`'s values. */
 const DISCOVERY = ["dont", "want", "do"] as const;
-const HEADERS = 28;
 const SECOND = 1e9;
 
 /** `ping` of iputils, as its options are read. @throws {InputError}. */
@@ -47,6 +49,23 @@ export function parsePing(words: Arguments): Program {
     discovery: words.word("M", "want", DISCOVERY),
     numeric: words.has("n"),
   };
+  return resolving(words, options, IPUTILS);
+}
+
+/** `ping` of BusyBox. @throws {InputError}. */
+export function parseBusyboxPing(words: Arguments): Program {
+  const options = {
+    count: words.integer("c", 0, [1, 1_000_000]),
+    interval: words.seconds("i", 1),
+    timeout: words.seconds("W", 10),
+    deadline: words.seconds("w", 0),
+    size: words.integer("s", 56, [0, 65_507]),
+    ttl: words.integer("t", 0, [1, 255]),
+  };
+  return resolving(words, options, BUSYBOX);
+}
+
+function resolving(words: Arguments, options: Omit<PingOptions, "destination">, family: PingFamily): Program {
   const target = words.target(words.operand("the address to ping"));
   words.finish();
   return {
@@ -56,16 +75,17 @@ export function parsePing(words: Arguments): Program {
         const [destination] = addresses;
         if (destination !== undefined) {
           const name = target === formatIpv4(destination) ? null : target;
-          new Ping(environment, { ...options, destination, name }).start();
+          new Ping(environment, { ...options, family, destination, name }).start();
           return;
         }
-        environment.say(`ping: ${target}: ${error}`, packet);
-        environment.exit(2);
+        const [text, status] = family.unknown(target, error);
+        environment.say(text, packet);
+        environment.exit(status);
       }),
   };
 }
 
-/** Asks a host for echoes and prints each answer with its time, as `ping` of iputils does. */
+/** Asks a host for echoes and prints each answer with its time. */
 export function ping(options: PingOptions): Program {
   const { count = 0, deadline = 0 } = options;
   return {
@@ -95,11 +115,13 @@ class Ping {
   /** Lines that wait for the name of an address. */
   private unnamed = 0;
   private over = false;
+  private readonly family: PingFamily;
 
   constructor(
     private readonly environment: Environment,
     private readonly options: PingOptions,
   ) {
+    this.family = options.family ?? IPUTILS;
     const { scheduler } = environment;
     this.socket = environment.ping.socket();
     this.socket.onReply = (echo) => this.replied(echo);
@@ -119,32 +141,49 @@ class Ping {
     const address = formatIpv4(destination);
     const target = this.options.name ?? address;
     this.started = this.latest = this.now;
-    const probe = this.environment.udp.open({ broadcast: true });
-    const failed = probe.connect(destination, 1025);
-    probe.close();
+    const failed = this.family.inquisitive ? this.probe() : null;
     if (failed !== null) {
-      this.environment.say(`ping: connect: ${strerror(failed)}`);
-      this.socket.close();
-      this.environment.exit(2);
+      this.giveUp(`ping: connect: ${strerror(failed)}`, 2);
       return;
     }
-    this.environment.say(`PING ${target} (${address}) ${size}(${size + HEADERS}) bytes of data.`);
+    this.environment.say(this.family.head(target, address, size));
     if (deadline > 0) this.deadline.armIn(deadline);
     this.send();
+  }
+
+  /** Is there a route at all? */
+  private probe(): Errno | null {
+    const probe = this.environment.udp.open({ broadcast: true });
+    const failed = probe.connect(this.options.destination, 1025);
+    probe.close();
+    return failed;
+  }
+
+  private giveUp(text: string, status: number): void {
+    this.over = true;
+    this.environment.say(text);
+    this.stop();
+    this.environment.exit(status);
+  }
+
+  private stop(): void {
+    this.socket.close();
+    for (const timer of [this.next, this.last, this.deadline]) timer.cancel();
   }
 
   /** Timers are armed first: the answer may come before the kernel returns from sending. */
   private send(): void {
     const { destination, count = 0, interval = SECOND, size = 56, ttl = 0, discovery = "want" } = this.options;
-    const sequence = ++this.sent;
+    const sequence = (this.sent++ + this.family.firstSequence) & 0xffff;
     this.latest = this.now;
-    this.sentAt.set(sequence & 0xffff, this.now);
-    if (count === 0 || sequence < count) this.next.armIn(interval);
+    this.sentAt.set(sequence, this.now);
+    if (count === 0 || this.sent < count) this.next.armIn(interval);
     else this.last.armIn(this.lingering());
     const how = DISCOVERY.indexOf(discovery) as 0 | 1 | 2;
-    const failed = this.socket.send(destination, sequence & 0xffff, { size, ttl, discovery: how });
+    const failed = this.socket.send(destination, sequence, { size, ttl, discovery: how });
     if (failed === "EMSGSIZE" && discovery === "do") this.tooLong();
-    else if (failed !== null) this.environment.say(`ping: sendmsg: ${strerror(failed)}`);
+    else if (failed !== null && this.family.givesUp) this.giveUp(this.family.notSent(failed), 1);
+    else if (failed !== null) this.environment.say(this.family.notSent(failed));
   }
 
   /** It comes by the error queue, so it counts as an error. */
@@ -168,7 +207,7 @@ class Ping {
 
   /** `acknowledge()`. */
   private acknowledge(sequence: number): void {
-    const behind = (this.sent - sequence) & 0xffff;
+    const behind = (this.sent - 1 + this.family.firstSequence - sequence) & 0xffff;
     if (behind <= 0x7fff) this.pipe = Math.max(this.pipe, behind + 1);
   }
 
@@ -177,7 +216,7 @@ class Ping {
     const address = formatIpv4(from);
     const { name = null, numeric = false } = this.options;
     const known = this.names.get(from);
-    if (name === null || numeric || known !== undefined) {
+    if (name === null || numeric || known !== undefined || !this.family.inquisitive) {
       this.environment.say(line(known === undefined ? address : `${known} (${address})`), packet);
       if (this.complete) this.finish();
       return;
@@ -195,19 +234,15 @@ class Ping {
     const duplicate = this.answered.has(sequence);
     this.latest = this.now;
     this.acknowledge(sequence);
-    let rest = `icmp_seq=${sequence} ttl=${ttl}`;
-    if (sentAt !== undefined) {
-      const time = this.now - sentAt;
-      this.times.push(time);
-      rest += ` time=${formatTime(time)} ms`;
-    }
+    const time = sentAt === undefined ? null : this.now - sentAt;
+    if (time !== null) this.times.push(time);
     if (duplicate) this.duplicates++;
     else this.answered.add(sequence);
-    if (duplicate) rest += " (DUP!)";
-    this.print(from, packet, (who) => `${bytes} bytes from ${who}: ${rest}`);
+    this.print(from, packet, (who) => this.family.reply({ bytes, who, sequence, ttl, time, duplicate }));
   }
 
   private failed({ sequence, error, packet }: EchoError): void {
+    if (!this.family.inquisitive) return;
     this.errors++;
     this.latest = this.now;
     this.acknowledge(sequence);
@@ -216,41 +251,14 @@ class Ping {
 
   private finish(): void {
     this.over = true;
-    this.socket.close();
-    for (const timer of [this.next, this.last, this.deadline]) timer.cancel();
+    this.stop();
     const { say, exit } = this.environment;
+    const { sent, times, duplicates, errors, pipe } = this;
     const received = this.answered.size;
-    const { sent, times } = this;
+    const duration = this.latest - this.started;
     say("");
     say(`--- ${this.options.name ?? formatIpv4(this.options.destination)} ping statistics ---`);
-    const parts = [`${sent} packets transmitted`, `${received} received`];
-    if (this.duplicates > 0) parts.push(`+${this.duplicates} duplicates`);
-    if (this.errors > 0) parts.push(`+${this.errors} errors`);
-    parts.push(`${formatShare((sent - received) / sent)}% packet loss`);
-    parts.push(`time ${Math.floor((this.latest - this.started) / 1e6)}ms`);
-    say(parts.join(", "));
-    const pipe = this.pipe > 1 ? [`pipe ${this.pipe}`] : [];
-    if (times.length > 0) say([`rtt min/avg/max/mdev = ${formatTimes(times)} ms`, ...pipe].join(", "));
-    else if (pipe.length > 0) say(pipe[0]!);
+    for (const line of this.family.totals({ sent, received, duplicates, errors, times, pipe, duration })) say(line);
     exit(received > 0 ? 0 : 1);
   }
 }
-
-/** Milliseconds with the digits that ping gives them: the more, the shorter the time. */
-function formatTime(nanoseconds: number): string {
-  const micro = Math.floor(nanoseconds / 1000);
-  const digits = micro >= 99_950 ? 0 : micro >= 9_995 ? 1 : micro >= 1_000 ? 2 : 3;
-  return (micro / 1000).toFixed(digits);
-}
-
-function formatTimes(times: readonly number[]): string {
-  const micro = times.map((time) => Math.floor(time / 1000));
-  const mean = micro.reduce((sum, time) => sum + time, 0) / micro.length;
-  const square = micro.reduce((sum, time) => sum + time * time, 0) / micro.length;
-  const deviation = Math.sqrt(Math.max(0, square - mean * mean));
-  const values = [Math.min(...micro), mean, Math.max(...micro), deviation];
-  return values.map((value) => (Math.floor(value) / 1000).toFixed(3)).join("/");
-}
-
-/** A percentage as `%g` prints it. */
-const formatShare = (share: number): string => `${Number((share * 100).toPrecision(6))}`;

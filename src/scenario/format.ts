@@ -74,7 +74,10 @@ const env = map(
 
 const device = keys("a device", {
   type: z
-    .enum(["bridge", "dummy"], { error: "a type of device (bridge, dummy); the ends of links need none" })
+    .enum(["bridge", "dummy", "ipip", "ip6tnl"], {
+      error:
+        "a type of device (bridge, dummy, or the tunnels ipip and ip6tnl, which stay down); the ends of links need none",
+    })
     .optional(),
   mac: mac.optional(),
   mtu: whole("an MTU in bytes (68-65535)", 68, 65_535).optional(),

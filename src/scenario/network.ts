@@ -5,6 +5,7 @@ import { parseSets } from "../kernel/netfilter/ipset-text.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
 import type { Sysctls } from "../kernel/sysctl.ts";
 import { Bridge } from "../link/bridge.ts";
+import { FallbackTunnel } from "../link/fallback-tunnel.ts";
 import type { ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
 import { parseAllowance } from "../translator/guarded-host.ts";
@@ -107,6 +108,7 @@ class Builder {
       if (spec.type === "bridge")
         this.world.addBridge(end, spec.ageing === undefined ? undefined : parseDuration(spec.ageing));
       else if (spec.type === "dummy") this.world.addDummy(end);
+      else if (spec.type !== undefined) this.world.addTunnel(end, spec.type);
     }
   }
 
@@ -216,7 +218,9 @@ class Builder {
               "a device with a master, as only ports of a bridge have this",
               "key",
             );
-      if (spec.up !== false) device.setUp(true);
+      const tunnel = device instanceof FallbackTunnel;
+      if (spec.up ?? !tunnel)
+        attempt(this.source, [...path, ...(tunnel ? ["up"] : [])], "a device that can be up", () => device.setUp(true));
     }
   }
 

@@ -1,5 +1,6 @@
 import { runTool, TOOL_NAMES } from "../inspect/command.ts";
 import type { Machine } from "../inspect/machine.ts";
+import { familyOf } from "../inspect/userland.ts";
 import { PROGRAMS, parseCommand } from "../program/commands.ts";
 import type { Program } from "../program/program.ts";
 import type { RunEnd } from "../sim/scheduler.ts";
@@ -139,7 +140,8 @@ export class Session {
         output.err(`${name}: command not found; hopscope knows ${Session.commands.join(", ")}\n`);
         return ended(127);
       }
-      return this.launch(parseCommand(words.map(quoted).join(" "), LINE), namespace, output);
+      const family = familyOf(machine.host);
+      return this.launch(parseCommand(words.map(quoted).join(" "), LINE, family), namespace, output);
     } catch (error) {
       if (!(error instanceof InputError) && !(error instanceof RangeError)) throw error;
       const text = error instanceof InputError ? `found ${error.found}, expected ${error.expected}` : error.message;

@@ -1,4 +1,5 @@
 import type { Path } from "../docker/source.ts";
+import { familyOf } from "../inspect/userland.ts";
 import type { Namespace } from "../kernel/namespace.ts";
 import type { Table, TableName } from "../kernel/netfilter/rule.ts";
 import { formatTables, parseRules } from "../kernel/netfilter/rule-text.ts";
@@ -196,7 +197,8 @@ export class Plan {
     const command = spec.run!;
     if (command.startsWith("docker ")) return this.dockerCommand(command, path);
     if (/^iptables\s/.test(command)) return this.iptables(spec, [...path, "run"]);
-    const program = parseCommand(command, source.placeInside([...path, "run"], 1, 1));
+    const family = familyOf(hostAt(source, [...path, "in"], this.world, spec.in!));
+    const program = parseCommand(command, source.placeInside([...path, "run"], 1, 1), family);
     if (program.endless === true && this.material.spec.until === undefined)
       throw source.error([...path, "run"], `a command that ends (${program.name} -c 1), or an until in the scenario`);
     const name = spec.name ?? program.name;

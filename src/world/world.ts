@@ -4,6 +4,7 @@ import { Bridge } from "../link/bridge.ts";
 import type { Device, DeviceOptions } from "../link/device.ts";
 import { Dummy } from "../link/dummy.ts";
 import { Fabric } from "../link/fabric.ts";
+import { FallbackTunnel, type TunnelKind } from "../link/fallback-tunnel.ts";
 import { Impairment, type ImpairmentOptions } from "../link/impairment.ts";
 import { Veth } from "../link/veth.ts";
 import { Packet } from "../packet/packet.ts";
@@ -121,6 +122,10 @@ export class World {
 
   addDummy(end: EndOptions): Dummy {
     return this.adopt(new Dummy(this.fabric, this.deviceOptions(end)));
+  }
+
+  addTunnel(end: EndOptions, kind: TunnelKind): FallbackTunnel {
+    return this.adopt(new FallbackTunnel(this.fabric, this.deviceOptions(end), kind));
   }
 
   /**
