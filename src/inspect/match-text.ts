@@ -1,3 +1,5 @@
+import { DCCP_TYPES } from "../kernel/netfilter/matches/dccp.ts";
+import { CHUNK_TYPES } from "../kernel/netfilter/matches/sctp.ts";
 import type { Match } from "../kernel/netfilter/rule.ts";
 import { type Given, type PrintStyle, RuleOptions } from "./rule-options.ts";
 import { serviceName } from "./service-name.ts";
@@ -50,6 +52,65 @@ const tcp: Printer = (options, style) => {
 const udp: Printer = (options, style) => {
   const words = options.all.map((given) => portText(given.name === "sport" ? "spt" : "dpt", given, style));
   return ["udp", ...words].join(" ");
+};
+
+/** The numbers of SCTP chunks, by which `iptables -n` names them. */
+const chunkNumber = (name: string): string =>
+  `0x${(CHUNK_TYPES.get(name) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
+
+const sctp: Printer = (options, style) => {
+  const words = ["sctp"];
+  for (const given of options.all) {
+    const [scope = "", list = ""] = given.values;
+    if (given.name !== "chunk-types") words.push(portText(given.name === "sport" ? "spt" : "dpt", given, style));
+    else if (style.numeric && list !== "ALL" && list !== "NONE")
+      words.push(`${bangs(given)}${scope} ${list.replace(/(?<=^|,)[A-Z_]+/g, chunkNumber)}`);
+    else words.push(`${bangs(given)}${scope} ${list}`);
+  }
+  return words.join(" ");
+};
+
+const spi =
+  (label: string, option: string): Printer =>
+  (options) => {
+    const given = options.get(option);
+    const value = given === null ? "" : given.values[0]!;
+    const words = given === null ? "" : `${value.includes(":") ? "spis" : "spi"}:${bang(given)}${value}`;
+    return `${label} ${words}${options.has("compres") ? " reserved" : ""}`;
+  };
+
+const dccp: Printer = (options, style) => {
+  const words = ["dccp"];
+  for (const given of options.all) {
+    const [first = ""] = given.values;
+    if (given.name === "dccp-option") words.push(`option=${bang(given)}${first}`);
+    else if (given.name !== "dccp-types") words.push(portText(given.name === "sport" ? "spt" : "dpt", given, style));
+    else {
+      const types = first.split(",").map((type) => (style.numeric ? String(DCCP_TYPES.indexOf(type)) : type));
+      words.push(`${bangs(given)}${types.join(",")}`);
+    }
+  }
+  return words.join(" ");
+};
+
+const ecn: Printer = (options) => {
+  const words = ["ECN match"];
+  for (const given of options.all)
+    if (given.name === "ecn-ip-ect") words.push(`${bang(given)}ECT=${given.values[0]}`);
+    else words.push(`${bang(given)}${given.name === "ecn-tcp-ece" ? "ECE" : "CWR"}`);
+  return words.join(" ");
+};
+
+const cluster: Printer = (options) => {
+  const mask = options.get("cluster-local-nodemask")!;
+  const rest = `total_nodes=${options.value("cluster-total-nodes")} hash_seed=${options.value("cluster-hash-seed")}`;
+  return `cluster ${bang(mask)}node_mask=${mask.values[0]} ${rest}`;
+};
+
+const realm: Printer = (options, { numeric }) => {
+  const given = options.get("realm")!;
+  const value = given.values[0]!;
+  return `${bangs(given)}realm ${numeric && value === "cosmos" ? "0x0" : value}`;
 };
 
 const ICMP_NAMES: Readonly<Record<string, string>> = {
@@ -273,16 +334,24 @@ const valued =
 
 const PRINTERS: Readonly<Record<string, Printer>> = {
   addrtype,
+  ah: spi("ah", "ahspi"),
+  cluster,
   comment: (options) => `/* ${options.all[0]!.values.join(" ")} */`,
   connbytes,
+  connlabel: (options) =>
+    `connlabel ${bangs(options.get("label"))}${options.value("label")}${options.has("set") ? " set" : ""}`,
   connlimit,
   connmark: (options) => `connmark match  ${bangs(options.get("mark"))}${options.value("mark")}`,
   conntrack,
   cpu: (options) => `cpu ${bangs(options.get("cpu"))}${options.value("cpu")}`,
+  dccp,
   dscp: valued("DSCP match", "dscp"),
+  ecn,
+  esp: spi("esp", "espspi"),
   hashlimit,
   helper: (options) => `helper match ${bangs(options.get("helper"))}"${options.value("helper")}"`,
   icmp,
+  ipcomp: spi("comp", "ipcompspi"),
   iprange: ranges,
   length: valued("length", "length"),
   limit,
@@ -294,8 +363,10 @@ const PRINTERS: Readonly<Record<string, Printer>> = {
   pkttype: (options) => `PKTTYPE ${options.get("pkt-type")!.not ? "!" : ""}= ${options.value("pkt-type")}`,
   policy,
   quota: (options) => `quota: ${bangs(options.get("quota"))}${options.value("quota")} bytes`,
+  realm,
   recent,
   rpfilter: (options) => ["rpfilter", ...options.all.map(({ name }) => name)].join(" "),
+  sctp,
   set: ({ text }) => text.replace(/(! )?--match-set/, "$1match-set").replace(/^(! )?/, "$1"),
   state: (options) => `${bangs(options.get("state"))}state ${options.value("state")}`,
   statistic,

@@ -83,6 +83,7 @@ export interface LabConnectionEvent {
   reply: string;
   status: string[];
   tcp?: string;
+  sctp?: string;
   timeout?: number;
 }
 

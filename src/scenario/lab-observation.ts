@@ -49,6 +49,12 @@ export function traceRecord(names: Names, cells: Int32Array, families: ReadonlyS
   return null;
 }
 
+/** What the flow's protocol says of it, where its protocol has states. */
+export function protocolState({ tcp, sctp }: Connection): Pick<LabConnectionEvent, "tcp" | "sctp"> {
+  if (tcp !== null) return { tcp: tcp.state };
+  return sctp === null ? {} : { sctp: sctp.state };
+}
+
 /** `now` in virtual nanoseconds. */
 export function connectionEvent(
   ns: string,
@@ -56,7 +62,6 @@ export function connectionEvent(
   connection: Connection,
   now: number,
 ): LabConnectionEvent {
-  const { tcp } = connection;
   const stateNews = ev === "DESTROY" || connection.news.state;
   return {
     ns,
@@ -64,7 +69,7 @@ export function connectionEvent(
     orig: tupleText(connection.original),
     reply: tupleText(connection.reply),
     status: statusNames(connection),
-    ...(tcp === null || !stateNews ? {} : { tcp: tcp.state }),
+    ...(stateNews ? protocolState(connection) : {}),
     ...(ev === "DESTROY" ? {} : { timeout: secondsLeft(connection, now) }),
   };
 }
@@ -78,6 +83,7 @@ export function connections({ tracker }: Namespace, now: number): unknown[] {
     reply: direction(connection, 1),
     status: statusNames(connection),
     ...(connection.tcp === null ? {} : { tcp_state: connection.tcp.state }),
+    ...(connection.sctp === null ? {} : { sctp_state: connection.sctp.state }),
     timeout: secondsLeft(connection, now),
     ...(connection.mark === 0 ? {} : { mark: connection.mark >>> 0 }),
     ...(connection.zone.directions === BOTH && connection.zone.id !== 0 ? { zone: connection.zone.id } : {}),

@@ -9,7 +9,15 @@ import { parseIpv4 } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 import type { LabCase, LabConnectionEvent, LabFrame, LabResult, LabStep, LabStepResult, LabTrace } from "./lab-case.ts";
 import { LabFault, located } from "./lab-fault.ts";
-import { bridgeEntries, connectionEvent, connections, counters, neighbours, traceRecord } from "./lab-observation.ts";
+import {
+  bridgeEntries,
+  connectionEvent,
+  connections,
+  counters,
+  neighbours,
+  protocolState,
+  traceRecord,
+} from "./lab-observation.ts";
 import { formatHex, frameBytes, packetBytes } from "./lab-packet.ts";
 import { LabSockets } from "./lab-sockets.ts";
 import { buildLab, splitEnd } from "./lab-world.ts";
@@ -182,9 +190,7 @@ export class Lab {
       }
       connection.expires = this.now + left * 1e9;
       // `ctnetlink_change_conntrack()` tells the whole of it.
-      const { tcp } = connection;
-      const event = connectionEvent(name, "UPDATE", connection, this.now);
-      this.events.push(tcp === null ? event : { ...event, tcp: tcp.state });
+      this.events.push({ ...connectionEvent(name, "UPDATE", connection, this.now), ...protocolState(connection) });
     }
   }
 

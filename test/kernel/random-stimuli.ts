@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import type { LabStep } from "../../src/scenario/lab-case.ts";
 import type { PacketSpec } from "../../src/scenario/lab-packet.ts";
+import * as sctp from "../../src/wire/sctp.ts";
 import { ruleFile } from "./random-rules.ts";
+import { ASSOCIATION, chunk, initBody, sctpPacket, TAGS } from "./sctp-packet.ts";
 
 /** What happens in a random lab: several steps that belong together each. */
 export type Stimulus = fc.Arbitrary<LabStep[]>;
@@ -131,6 +133,44 @@ const conversation: Stimulus = fc
       here(`${end}A`, 9021, 1012),
       there("A", 1012, 9022),
     ].slice(0, length);
+  });
+
+/** An SCTP association by hand, with a packet of any kind in its middle. */
+const association: Stimulus = fc
+  .record({
+    client: fc.constantFrom("c1", "c2", "c3"),
+    server: fc.constantFrom("out", "c1", "host"),
+    seen: fc.constantFrom("client", "host" as const),
+    sport: fc.constantFrom(40_000, 40_001),
+    length: fc.integer({ min: 0, max: 8 }),
+    odd: fc.record({
+      from: fc.constantFrom("client", "server" as const),
+      tag: fc.constantFrom(0, 7, TAGS.client, TAGS.server),
+      type: fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 64),
+      flags: fc.constantFrom(0, sctp.FLAG_T),
+      at: fc.nat(8),
+      wrong: fc.constantFrom(false, false, false, true),
+    }),
+  })
+  .map(({ client, server, seen, sport, length, odd }) => {
+    const [near, far] = [from(client), from(server)];
+    const back = seen === "client" ? near : "192.168.1.10";
+    const packet = (end: "client" | "server", tag: number, chunks: string, wrong = false) =>
+      end === "client"
+        ? raw(client, {
+            ip: { src: near, dst: far },
+            proto: 132,
+            raw: sctpPacket({ sport, dport: 80, tag }, chunks, wrong),
+          })
+        : raw(server, {
+            ip: { src: far, dst: back },
+            proto: 132,
+            raw: sctpPacket({ sport: 80, dport: sport, tag }, chunks, wrong),
+          });
+    const steps = ASSOCIATION.slice(0, length).map(([end, tag, chunks]) => packet(end, tag, chunks));
+    const body = odd.type === sctp.INIT || odd.type === sctp.INIT_ACK ? initBody(TAGS[odd.from]) : "00";
+    steps.splice(odd.at, 0, packet(odd.from, odd.tag, chunk(odd.type, odd.flags, body), odd.wrong));
+    return steps;
   });
 
 /** Real time in which a delayed acknowledgement leaves. */
@@ -315,6 +355,7 @@ export const stimulus: Stimulus = fc.oneof(
   { weight: 4, arbitrary: answer },
   { weight: 6, arbitrary: conversation },
   { weight: 5, arbitrary: segment },
+  { weight: 3, arbitrary: association },
   { weight: 4, arbitrary: stream },
   { weight: 5, arbitrary: fragments },
   { weight: 5, arbitrary: complaint },

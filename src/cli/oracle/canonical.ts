@@ -88,12 +88,13 @@ class Canonicaliser {
     return { ...place, ...frameFields(parseHex(hex), this.names) };
   }
 
-  private event({ ev, tcp, status, timeout }: LabConnectionEvent): Fields {
+  private event({ ev, tcp, sctp, status, timeout }: LabConnectionEvent): Fields {
     const left = ev === "DESTROY" || timeout === undefined ? {} : { timeout: refreshed(timeout) };
-    return { event: ev, ...(tcp === undefined ? {} : { tcp }), status: [...(status ?? [])].sort().join(" "), ...left };
+    const state = { ...(tcp === undefined ? {} : { tcp }), ...(sctp === undefined ? {} : { sctp }) };
+    return { event: ev, ...state, status: [...(status ?? [])].sort().join(" "), ...left };
   }
 
-  private flow({ orig, reply, status, tcp_state, mark, zone }: Flow): Fields {
+  private flow({ orig, reply, status, tcp_state, sctp_state, mark, zone }: Flow): Fields {
     const tuple = (end: Tuple, prefix: string) =>
       Object.entries(end).map(([key, value]) => {
         const renamed = key === "sport" || key === "dport" ? this.names.port(Number(value)) : value;
@@ -103,6 +104,7 @@ class Canonicaliser {
       ...Object.fromEntries([...tuple(orig, "original"), ...tuple(reply, "reply")]),
       status: [...status].sort().join(" "),
       ...(tcp_state === undefined ? {} : { tcp: tcp_state }),
+      ...(sctp_state === undefined ? {} : { sctp: sctp_state }),
       ...(mark === undefined ? {} : { mark }),
       ...(zone === undefined ? {} : { zone }),
     };
@@ -110,7 +112,15 @@ class Canonicaliser {
 }
 
 type Tuple = Record<string, string | number>;
-type Flow = { orig: Tuple; reply: Tuple; status: string[]; tcp_state?: string; mark?: number; zone?: number };
+type Flow = {
+  orig: Tuple;
+  reply: Tuple;
+  status: string[];
+  tcp_state?: string;
+  sctp_state?: string;
+  mark?: number;
+  zone?: number;
+};
 type Neighbour = { dev: string; ip: string; mac: string | null };
 type Chain = { rules: [number, number][]; policy?: string; packets?: number; bytes?: number };
 type Counters = Record<string, Record<string, Chain>>;
@@ -160,7 +170,7 @@ function counterFields(counters: Counters): Fields[] {
 /** The state is left out: it changes with real time. */
 const neighbourFields = ({ dev, ip, mac }: Neighbour): Fields => ({ device: dev, address: ip, mac: mac ?? "none" });
 
-const NOMINAL = new Set([10, 30, 60, 120, 300, 432_000, 600]);
+const NOMINAL = new Set([3, 10, 30, 60, 120, 210, 300, 432_000, 600]);
 
 /** The kernel tells whole seconds left, rounded down: 29 is a 30 of just now. */
 const refreshed = (seconds: number): number => (NOMINAL.has(seconds + 1) ? seconds + 1 : seconds);

@@ -4,6 +4,7 @@ import { fold, sumBytes } from "../../wire/checksum.ts";
 import * as ethernet from "../../wire/ethernet.ts";
 import * as icmp from "../../wire/icmp.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
+import * as sctp from "../../wire/sctp.ts";
 import * as tcp from "../../wire/tcp.ts";
 import * as udp from "../../wire/udp.ts";
 
@@ -120,6 +121,13 @@ class PacketReader {
       set("data", hex(body.subarray(header)));
     } else if (protocol === ipv4.PROTOCOL_ICMP && body.length >= icmp.ICMP_HEADER) {
       this.readIcmp(view, body, whole, prefix);
+    } else if (protocol === sctp.PROTOCOL_SCTP && body.length >= 8) {
+      set("sport", naming.port(view.getUint16(0)));
+      set("dport", naming.port(view.getUint16(2)));
+      set("tag", sctp.verificationTag(view, 0));
+      if (body.length < sctp.SCTP_HEADER) return;
+      if (whole && !sctp.isValid(view, 0, body.length)) set("sctp checksum", "wrong");
+      set("data", hex(body.subarray(sctp.SCTP_HEADER)));
     } else set("data", hex(body));
   }
 
@@ -164,7 +172,7 @@ function packetText(fields: Fields, prefix: string): string {
   const get = (name: string) => fields[prefix + name];
   const port = (name: string) => (get(name) === undefined ? "" : `:${get(name)}`);
   const protocol = get("protocol");
-  const name = { 1: "ICMP", 6: "TCP", 17: "UDP" }[Number(protocol)] ?? `IPv4 protocol ${protocol}`;
+  const name = { 1: "ICMP", 6: "TCP", 17: "UDP", 132: "SCTP" }[Number(protocol)] ?? `IPv4 protocol ${protocol}`;
   const words = [`${name} ${get("source")}${port("sport")} > ${get("destination")}${port("dport")}`];
   if (get("flags") !== undefined) words.push(`[${get("flags")}]`);
   if (get("icmp") !== undefined) words.push(`type ${get("icmp")}`);
@@ -174,7 +182,7 @@ function packetText(fields: Fields, prefix: string): string {
   if (get("df") !== undefined) words.push("DF");
   if (get("more fragments") !== undefined) words.push("MF");
   if (get("offset") !== undefined) words.push(`offset ${get("offset")}`);
-  for (const layer of ["", "udp ", "tcp ", "icmp "])
+  for (const layer of ["", "udp ", "tcp ", "icmp ", "sctp "])
     if (get(`${layer}checksum`) === "wrong") words.push(`wrong ${layer}checksum`);
   if (prefix === "" && fields["quoted source"] !== undefined) words.push(`{${packetText(fields, "quoted ")}}`);
   return words.join(" ");

@@ -135,6 +135,11 @@ STATUS = (
     "TEMPLATE NAT_CLASH HELPER OFFLOAD HW_OFFLOAD"
 ).split()
 TCP_STATES = "NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2".split()
+SCTP_STATES = (
+    "NONE CLOSED COOKIE_WAIT COOKIE_ECHOED ESTABLISHED SHUTDOWN_SENT SHUTDOWN_RECD SHUTDOWN_ACK_SENT HEARTBEAT_SENT"
+).split()
+# By the protocol's part of CTA_PROTOINFO.
+STATES = {1: ("tcp_state", TCP_STATES), 3: ("sctp_state", SCTP_STATES)}
 ORIGINAL, REPLY, TIMEOUT, ZONE = 1, 2, 7, 18
 
 
@@ -161,8 +166,9 @@ class ConnectionTap:
             event = {"ns": self.namespace.name, "ev": "DESTROY" if gone else "NEW" if flags & netlink.CREATE else "UPDATE"}
             event["orig"], event["reply"] = (format_tuple(connection[side]) for side in ("orig", "reply"))
             event["status"] = connection.get("status", [])
-            if "tcp_state" in connection:
-                event["tcp"] = connection["tcp_state"]
+            for protocol in ("tcp", "sctp"):
+                if f"{protocol}_state" in connection:
+                    event[protocol] = connection[f"{protocol}_state"]
             if "timeout" in connection:
                 event["timeout"] = connection["timeout"]
             found.append(event)
@@ -235,8 +241,10 @@ def read_connection(fields):
     if 3 in fields:
         bits = word(fields[3])
         found["status"] = [name for bit, name in enumerate(STATUS) if bits >> bit & 1]
-    if 4 in fields and 1 in attributes(fields[4]):
-        found["tcp_state"] = TCP_STATES[attributes(attributes(fields[4])[1])[1][0]]
+    for kind, state in attributes(fields.get(4, b"")).items():
+        if kind in STATES:
+            name, states = STATES[kind]
+            found[name] = states[attributes(state)[1][0]]
     if TIMEOUT in fields:
         found["timeout"] = word(fields[TIMEOUT])
     if 8 in fields and word(fields[8]):

@@ -1,3 +1,4 @@
+import type { SctpTracking } from "./sctp-state.ts";
 import { TupleLink } from "./table.ts";
 import type { TcpTracking } from "./tcp-state.ts";
 import { DEFAULT_ZONE, type Zone } from "./zone.ts";
@@ -61,10 +62,20 @@ export class Connection {
   natClash = false;
 
   /** What changed since listeners heard last (`IPCT_*`). */
-  readonly news = { created: false, reply: false, assured: false, state: false, mark: false, shrink: false };
+  readonly news = {
+    created: false,
+    reply: false,
+    assured: false,
+    state: false,
+    mark: false,
+    label: false,
+    shrink: false,
+  };
 
   /** `connmark`. */
   mark = 0;
+  /** `connlabel`: 128 bits, where a rule named labels when the flow began. */
+  labels: Uint32Array | null = null;
   zone: Zone = DEFAULT_ZONE;
   /** Which changes listeners hear of: bits of `enum ip_conntrack_events`. */
   events = ALL_EVENTS;
@@ -81,6 +92,8 @@ export class Connection {
   masqueradeDevice = 0;
   /** The state of TCP flows; null for others. */
   tcp: TcpTracking | null = null;
+  /** The state of SCTP associations; null for others. */
+  sctp: SctpTracking | null = null;
   /** For an entry that belongs to another, such as an FTP data flow. */
   master: Connection | null = null;
 

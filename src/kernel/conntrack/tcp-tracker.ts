@@ -1,6 +1,7 @@
 import * as tcp from "../../wire/tcp.ts";
 import type { Sysctls } from "../sysctl.ts";
 import type { Connection } from "./connection.ts";
+import { INVALID, KEEP, KILL, type Outcome, REOPEN, refresh } from "./outcome.ts";
 import {
   eventOf,
   readOptions,
@@ -11,24 +12,6 @@ import {
   transition,
 } from "./tcp-state.ts";
 import { before, inWindow, type Segment, segmentEnd } from "./tcp-window.ts";
-
-/** What became of a segment: its new lifetime in seconds, or why it has none. */
-export type TcpOutcome =
-  | { readonly kind: "refresh"; readonly seconds: number }
-  /** Belongs to the flow, changes nothing. */
-  | { readonly kind: "keep" }
-  | { readonly kind: "invalid" }
-  /** The entry is over; the segment starts a new one. */
-  | { readonly kind: "reopen" }
-  /** The entry is over with this segment. */
-  | { readonly kind: "kill" };
-
-const KEEP: TcpOutcome = { kind: "keep" };
-const INVALID: TcpOutcome = { kind: "invalid" };
-const REOPEN: TcpOutcome = { kind: "reopen" };
-const KILL: TcpOutcome = { kind: "kill" };
-/** Reused for every refresh: nothing is allocated for a segment. */
-const refreshed = { kind: "refresh" as const, seconds: 0 };
 
 /** `tcp_new()`: the first segment of a flow; null when it cannot be one. */
 export function startTcp(segment: Segment, sysctls: Sysctls): TcpTracking | null {
@@ -56,7 +39,7 @@ export function startTcp(segment: Segment, sysctls: Sysctls): TcpTracking | null
 const CLOSING: readonly TcpState[] = ["FIN_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "CLOSE_WAIT"];
 
 /** `nf_conntrack_tcp_packet()`: moves the flow on. `direction` is 0 for original, 1 for reply. */
-export function trackTcp(connection: Connection, direction: number, segment: Segment, sysctls: Sysctls): TcpOutcome {
+export function trackTcp(connection: Connection, direction: number, segment: Segment, sysctls: Sysctls): Outcome {
   const tracking = connection.tcp!;
   const { view, at } = segment;
   const event = eventOf(tcp.flags(view, at));
@@ -111,13 +94,7 @@ function synchronises(tracking: TcpTracking, direction: number, event: TcpEvent,
 }
 
 /** Remembers an unbelieved segment for what may follow it. */
-function annotate(
-  tracking: TcpTracking,
-  direction: number,
-  event: TcpEvent,
-  segment: Segment,
-  old: TcpState,
-): TcpOutcome {
+function annotate(tracking: TcpTracking, direction: number, event: TcpEvent, segment: Segment, old: TcpState): Outcome {
   const { view, at } = segment;
   tracking.lastIndex = event;
   tracking.lastDirection = direction;
@@ -182,7 +159,7 @@ function finish(
   next: TcpState,
   sysctls: Sysctls,
   checkWindow: boolean,
-): TcpOutcome {
+): Outcome {
   const tracking = connection.tcp!;
   if (checkWindow) {
     const liberal = sysctls.get("net.netfilter.nf_conntrack_tcp_be_liberal") !== 0;
@@ -208,8 +185,7 @@ function finish(
     connection.assured = true;
     connection.news.assured = true;
   }
-  refreshed.seconds = seconds;
-  return refreshed;
+  return refresh(seconds);
 }
 
 function lifetime(tracking: TcpTracking, state: TcpState, reset: boolean, sysctls: Sysctls): number {
@@ -225,7 +201,7 @@ function lifetime(tracking: TcpTracking, state: TcpState, reset: boolean, sysctl
 }
 
 /** `nf_tcp_handle_invalid()`: FINs and RSTs out of the window from both ends hint that the flow is over. */
-function outOfWindow(connection: Connection, direction: number, event: TcpEvent): TcpOutcome {
+function outOfWindow(connection: Connection, direction: number, event: TcpEvent): Outcome {
   const tracking = connection.tcp!;
   if (!connection.assured || (event !== "rst" && event !== "fin")) return INVALID;
   const both = tracking.lastDirection !== direction && (tracking.lastIndex === "fin" || tracking.lastIndex === "rst");

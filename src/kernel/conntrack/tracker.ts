@@ -11,9 +11,11 @@ import type { Namespace } from "../namespace.ts";
 import { type HookUser, PRIORITY } from "../netfilter/hook-user.ts";
 import type { Hook, Verdict } from "../netfilter/rule.ts";
 import { Connection, Tuple } from "./connection.ts";
+import type { Outcome } from "./outcome.ts";
+import { startSctp, trackSctp } from "./sctp-tracker.ts";
 import { ConnectionTable, type TupleLink } from "./table.ts";
 import { validFlags } from "./tcp-state.ts";
-import { startTcp, type TcpOutcome, trackTcp } from "./tcp-tracker.ts";
+import { startTcp, trackTcp } from "./tcp-tracker.ts";
 import { invertTuple, readTuple } from "./tuple.ts";
 import { DEFAULT_ZONE, type Zone, zoneIn } from "./zone.ts";
 
@@ -27,8 +29,9 @@ const SECOND = 1e9;
 const STREAM_AGE = 2 * SECOND;
 
 /** Bits of `enum ip_conntrack_events`. */
-const EVENT = { new: 1, destroy: 4, reply: 8, assured: 16, state: 32, mark: 128 };
+const EVENT = { new: 1, destroy: 4, reply: 8, assured: 16, state: 32, mark: 128, label: 1024 };
 const LAST_ZONE = 0xffff;
+const LABEL_WORDS = 4;
 
 const STATES: readonly ConnectionState[] = WORDS.connectionState;
 const CHANGES: readonly string[] = WORDS.connectionChange;
@@ -46,6 +49,8 @@ export class Tracker {
   /** Hears of every change, as `conntrack -E` does; null while nobody listens. */
   listener: ((event: ConnectionEvent, connection: Connection) => void) | null = null;
   private enabled = false;
+  /** New flows can have labels (`net->ct.labels_used`). */
+  labels = false;
   private lastId = 0;
   private readonly tuple = new Tuple();
   private readonly inverse = new Tuple();
@@ -147,7 +152,6 @@ export class Tracker {
     }
     // Measured: Linux 6.18 calls every UDP-Lite datagram INVALID, a right checksum notwithstanding.
     if (protocol === PROTOCOL_UDP_LITE) return false;
-    // Unlike Linux, SCTP has no states here: a valid packet of any kind opens a flow, with the generic timeout.
     if (protocol === sctp.PROTOCOL_SCTP) return bytes >= sctp.SCTP_HEADER && (!verify || sctp.isValid(view, at, bytes));
     if (protocol !== ipv4.PROTOCOL_TCP) return true;
     if (bytes < tcp.TCP_HEADER) return false;
@@ -209,10 +213,14 @@ export class Tracker {
     connection.original.copy(this.tuple);
     connection.reply.copy(this.inverse);
     connection.zone = this.zone;
+    if (this.labels) connection.labels = new Uint32Array(LABEL_WORDS);
     if (this.template !== null) connection.events = this.template.events;
     if (protocol === ipv4.PROTOCOL_TCP) {
       connection.tcp = startTcp(this.segmentOf(packet, at), net.sysctls);
       if (connection.tcp === null) return null;
+    } else if (protocol === sctp.PROTOCOL_SCTP) {
+      connection.sctp = startSctp(this.segmentOf(packet, at));
+      if (connection.sctp === null) return null;
     } else if (protocol === ipv4.PROTOCOL_ICMP && !opensFlow(icmp.type(packet.view, at))) return null;
     return connection;
   }
@@ -234,7 +242,20 @@ export class Tracker {
     protocol: number,
   ): "ok" | "invalid" | "again" {
     const { sysctls } = this.net;
-    if (protocol === ipv4.PROTOCOL_TCP) return this.advanceTcp(packet, connection, direction, at);
+    if (connection.tcp !== null)
+      return this.obey(
+        packet,
+        connection,
+        direction,
+        trackTcp(connection, direction, this.segmentOf(packet, at), sysctls),
+      );
+    if (connection.sctp !== null)
+      return this.obey(
+        packet,
+        connection,
+        direction,
+        trackSctp(connection, direction, this.segmentOf(packet, at), sysctls),
+      );
     if (protocol === ipv4.PROTOCOL_UDP) this.advanceUdp(packet, connection, direction);
     else if (protocol === ipv4.PROTOCOL_ICMP)
       this.refresh(packet, connection, direction, sysctls.get("net.netfilter.nf_conntrack_icmp_timeout"));
@@ -251,8 +272,7 @@ export class Tracker {
     return "ok";
   }
 
-  private advanceTcp(packet: Packet, connection: Connection, direction: 0 | 1, at: number): "ok" | "invalid" | "again" {
-    const outcome: TcpOutcome = trackTcp(connection, direction, this.segmentOf(packet, at), this.net.sysctls);
+  private obey(packet: Packet, connection: Connection, direction: 0 | 1, outcome: Outcome): "ok" | "invalid" | "again" {
     switch (outcome.kind) {
       case "refresh":
         this.refresh(packet, connection, direction, outcome.seconds);
@@ -340,7 +360,7 @@ export class Tracker {
     const { news } = connection;
     if (!connection.confirmed || connection.dying || this.listener === null) return "ACCEPT";
     if (news.created) this.tell("NEW", connection, EVENT.new);
-    else if (news.reply || news.assured || news.state || news.mark) this.tell("UPDATE", connection, 0);
+    else if (news.reply || news.assured || news.state || news.mark || news.label) this.tell("UPDATE", connection, 0);
     else return "ACCEPT";
     this.forgetNews(connection);
     return "ACCEPT";
@@ -371,15 +391,19 @@ export class Tracker {
   /** `nf_conntrack_eventmask_report()`: unless a rule's `--ctevents` leaves out all of what happened. */
   private tell(event: ConnectionEvent, connection: Connection, own: number): void {
     if (this.listener === null) return;
-    const { reply, assured, state, mark } = connection.news;
+    const { reply, assured, state, mark, label } = connection.news;
     const more =
-      (reply ? EVENT.reply : 0) | (assured ? EVENT.assured : 0) | (state ? EVENT.state : 0) | (mark ? EVENT.mark : 0);
+      (reply ? EVENT.reply : 0) |
+      (assured ? EVENT.assured : 0) |
+      (state ? EVENT.state : 0) |
+      (mark ? EVENT.mark : 0) |
+      (label ? EVENT.label : 0);
     const happened = event === "DESTROY" ? own : own | more;
     if ((happened & connection.events) !== 0) this.listener(event, connection);
   }
 
   private forgetNews({ news }: Connection): void {
-    news.created = news.reply = news.assured = news.state = news.mark = false;
+    news.created = news.reply = news.assured = news.state = news.mark = news.label = false;
   }
 
   /** `nf_conntrack_tcp_set_closing()`: the flow of a segment that REJECT resets is over. */

@@ -40,8 +40,10 @@ export function rewrite(view: DataView, at: number, end: number, manip: Manip, t
 /** Where the headers end that {@link rewrite} may write to. */
 export function headersEnd(view: DataView, at: number, end: number): number {
   const transport = at + ipv4.headerLength(view, at);
-  const whole = ipv4.protocol(view, at) === ipv4.PROTOCOL_TCP && end - transport >= tcp.TCP_HEADER;
-  return transport + (whole ? tcp.TCP_HEADER : 8);
+  const protocol = ipv4.protocol(view, at);
+  const header =
+    protocol === ipv4.PROTOCOL_TCP ? tcp.TCP_HEADER : protocol === sctp.PROTOCOL_SCTP ? sctp.SCTP_HEADER : 8;
+  return transport + (end - transport >= header ? header : 8);
 }
 
 /** TCP, UDP, UDP-Lite, ICMP, SCTP, GRE: protocols whose packets NAT looks into. */
@@ -79,9 +81,9 @@ function rewriteTransport(
     const old = icmp.identifier(view, transport);
     view.setUint16(transport + 4, to.port);
     view.setUint16(transport + 2, replace16(view.getUint16(transport + 2), old, to.port));
-  } else if (protocol === sctp.PROTOCOL_SCTP && room >= sctp.SCTP_HEADER) {
+  } else if (protocol === sctp.PROTOCOL_SCTP) {
     view.setUint16(portAt, to.port);
-    sctp.setChecksum(view, transport, room);
+    if (room >= sctp.SCTP_HEADER) sctp.setChecksum(view, transport, room);
   }
 }
 

@@ -98,10 +98,13 @@ export class Netfilter {
 
   /** True while a loaded rule asks for sockets, for which datagrams must be whole (`socket_mt_enable_defrag()`). */
   private get asksForSockets(): boolean {
-    for (const { action, matches } of this.rules()) {
-      if (action.kind === "target" && action.target.name === "TPROXY") return true;
-      if (matches.some(({ name }) => name === "socket")) return true;
-    }
+    for (const { action } of this.rules()) if (action.kind === "target" && action.target.name === "TPROXY") return true;
+    return this.names("socket");
+  }
+
+  /** True while a loaded rule has this match. */
+  private names(match: string): boolean {
+    for (const { matches } of this.rules()) if (matches.some(({ name }) => name === match)) return true;
     return false;
   }
 
@@ -109,7 +112,7 @@ export class Netfilter {
   load(tables: readonly Table[]): void {
     for (const table of tables) {
       this.tables.set(table.name, table);
-      this.name(table);
+      this.register(table);
     }
     this.forget();
     this.hang();
@@ -123,7 +126,7 @@ export class Netfilter {
     for (const name of ruleState.keys()) if (!shared.has(name)) ruleState.delete(name);
   }
 
-  private name(table: Table): void {
+  private register(table: Table): void {
     const { names } = this.net.fabric;
     const namespace = this.net.name;
     for (const chain of table.chains.values()) {
@@ -144,6 +147,7 @@ export class Netfilter {
     const tracks = this.tracks;
     const gathers = tracks || this.asksForSockets;
     this.net.tracker.enable(tracks);
+    this.net.tracker.labels = this.names("connlabel");
     for (const hook of HOOKS) {
       const users: HookUser[] = [];
       if (gathers) users.push(...this.net.tracker.gatherers(hook));

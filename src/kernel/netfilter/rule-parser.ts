@@ -190,7 +190,8 @@ export class RuleParser {
   private missing(word: string): string {
     const name = protocolMatch(this.protocol);
     if (name !== null && UNMODELLED_MATCHES.has(name)) return `a modelled match; hopscope does not model ${name} yet`;
-    for (const kind of MATCH_KINDS.values())
+    // Of all that have ports TCP is the likeliest.
+    for (const kind of [MATCH_KINDS.get("tcp")!, ...MATCH_KINDS.values()])
       if (kind.options.some((spec) => spec.name === word)) return `-m ${kind.name} before --${word}`;
     for (const kind of TARGET_KINDS.values())
       if (kind.options.some((spec) => spec.name === word)) return `-j ${kind.name} before --${word}`;

@@ -154,6 +154,7 @@ export const NEEDS_CONNTRACK: ReadonlySet<string> = new Set([
   "state",
   "connmark",
   "connlimit",
+  "connlabel",
   "connbytes",
   "helper",
   "cluster",

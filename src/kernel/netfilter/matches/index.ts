@@ -1,15 +1,22 @@
 import type { MatchKind } from "../extension.ts";
 import { addrtypeKind } from "./addrtype.ts";
+import { ahKind } from "./ah.ts";
+import { clusterKind } from "./cluster.ts";
 import { commentKind } from "./comment.ts";
 import { connbytesKind } from "./connbytes.ts";
+import { connlabelKind } from "./connlabel.ts";
 import { connlimitKind } from "./connlimit.ts";
 import { connmarkKind } from "./connmark.ts";
 import { conntrackKind } from "./conntrack.ts";
 import { cpuKind } from "./cpu.ts";
+import { dccpKind } from "./dccp.ts";
 import { dscpKind } from "./dscp.ts";
+import { ecnKind } from "./ecn.ts";
+import { espKind } from "./esp.ts";
 import { hashlimitKind } from "./hashlimit.ts";
 import { helperKind } from "./helper.ts";
 import { icmpKind } from "./icmp.ts";
+import { ipcompKind } from "./ipcomp.ts";
 import { iprangeKind } from "./iprange.ts";
 import { lengthKind } from "./length.ts";
 import { limitKind } from "./limit.ts";
@@ -21,8 +28,10 @@ import { physdevKind } from "./physdev.ts";
 import { pkttypeKind } from "./pkttype.ts";
 import { policyKind } from "./policy.ts";
 import { quotaKind } from "./quota.ts";
+import { realmKind } from "./realm.ts";
 import { recentKind } from "./recent.ts";
 import { rpfilterKind } from "./rpfilter.ts";
+import { sctpKind } from "./sctp.ts";
 import { setKind } from "./set.ts";
 import { socketKind } from "./socket.ts";
 import { stateKind } from "./state.ts";
@@ -38,16 +47,23 @@ import { udpKind } from "./udp.ts";
 
 const KINDS: readonly MatchKind[] = [
   addrtypeKind,
+  ahKind,
+  clusterKind,
   commentKind,
   connbytesKind,
+  connlabelKind,
   connlimitKind,
   connmarkKind,
   conntrackKind,
   cpuKind,
+  dccpKind,
   dscpKind,
+  ecnKind,
+  espKind,
   hashlimitKind,
   helperKind,
   icmpKind,
+  ipcompKind,
   iprangeKind,
   lengthKind,
   limitKind,
@@ -59,8 +75,10 @@ const KINDS: readonly MatchKind[] = [
   pkttypeKind,
   policyKind,
   quotaKind,
+  realmKind,
   recentKind,
   rpfilterKind,
+  sctpKind,
   setKind,
   socketKind,
   stateKind,
@@ -80,7 +98,5 @@ export const MATCH_KINDS: ReadonlyMap<string, MatchKind> = new Map(KINDS.map((ki
 
 /** What iptables knows and hopscope does not model yet. */
 export const UNMODELLED_MATCHES: ReadonlySet<string> = new Set(
-  "ah bpf cgroup cluster connlabel dccp devgroup ecn esp ipcomp ipvs l2tp nfacct osf rateest realm sctp udplite".split(
-    " ",
-  ),
+  "bpf cgroup devgroup ipvs nfacct osf rateest".split(" "),
 );
