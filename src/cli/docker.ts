@@ -2,6 +2,8 @@ import pc from "picocolors";
 import type { Container, DockerHost, PortBinding } from "../docker/model.ts";
 import { formatPlan, type Plan } from "../docker/plan.ts";
 import { runScenario } from "../scenario/scenario.ts";
+import { formatStory } from "../trace/story.ts";
+import { readTrace } from "../trace/trace.ts";
 import { formatIpv4, formatPrefix } from "../wire/address.ts";
 import { InputError } from "../wire/input-error.ts";
 import { loadScenario } from "./scenario-file.ts";
@@ -15,14 +17,21 @@ export function printPlan(file: string, engine: string | undefined): void {
   tellNotices(dockerPlan);
 }
 
+export interface UpOptions {
+  readonly engine?: string;
+  /** Tells how it is built. */
+  readonly trace?: true;
+}
+
 /** `hopscope up`: builds what Docker would build, and tells what there is. @throws {InputError} */
-export function up(file: string, engine: string | undefined): void {
+export function up(file: string, { engine, trace }: UpOptions): void {
   const scenario = loadScenario(file, engine);
   const { dockerPlan } = scenario;
-  const { docker } = runScenario(scenario);
+  const { docker, recorder } = runScenario(scenario, { tellDocker: trace === true });
   if (docker === null || dockerPlan === null)
     throw new InputError({ file, line: 1, column: 1 }, "no docker", "a compose file, or a scenario with docker");
   const lines = [...created(docker), "", ...networks(docker), "", ...containers(docker), "", ...next(docker, file)];
+  if (trace === true) process.stdout.write(`${formatStory(readTrace(recorder))}\n`);
   process.stdout.write(`${lines.join("\n")}\n`);
   tellNotices(dockerPlan);
 }

@@ -5,7 +5,7 @@ import { parseDuration } from "../scenario/quantity.ts";
 import { PRESET_NAMES } from "../translator/preset.ts";
 import { InputError } from "../wire/input-error.ts";
 import { type AttachOptions, attach } from "./attach/attach.ts";
-import { printPlan, up } from "./docker.ts";
+import { printPlan, type UpOptions, up } from "./docker.ts";
 import { exec } from "./exec.ts";
 import { iptablesRestoreTest, iptablesSave } from "./iptables.ts";
 import { labFiles, labServe, printCase, printScenario } from "./lab.ts";
@@ -69,7 +69,8 @@ function commands(): Command {
     .description("build what Docker would build from a compose file, and tell what there is")
     .argument("<file>", "a compose file, or a scenario with docker")
     .addOption(engine())
-    .action((file: string, options: { engine?: string }) => up(file, options.engine));
+    .option("--trace", "tell first how it is built: client, dockerd, containerd, runc, and each step of theirs")
+    .action((file: string, options: UpOptions) => up(file, options));
   program
     .command("docker")
     .description("what Docker would do")

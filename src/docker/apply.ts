@@ -16,7 +16,7 @@ export function apply(steps: readonly PlanStep[], world: World, processes: Proce
   for (const { operations } of steps) for (const operation of operations) perform(operation, world, processes);
 }
 
-function perform(operation: Operation, world: World, processes: Processes): void {
+export function perform(operation: Operation, world: World, processes: Processes): void {
   switch (operation.kind) {
     case "namespace":
       addNamespace(world, operation.name);
@@ -52,6 +52,14 @@ function perform(operation: Operation, world: World, processes: Processes): void
     case "file":
       world.host(operation.namespace).files.set(operation.path, operation.text);
       return;
+    case "bind": {
+      const { source, target } = operation.bind;
+      const [from, to] = [world.host(operation.from), world.host(operation.namespace)];
+      to.unix.mount(target, from.unix, source);
+      const text = from.files.get(source);
+      if (text !== undefined) to.files.set(target, text);
+      return;
+    }
     case "environment":
       Object.assign(world.host(operation.namespace).env, Object.fromEntries(operation.values));
       return;

@@ -6,6 +6,7 @@ import {
   type ContainerNetworking,
   type ContainerSpec,
   type NetworkSpec,
+  parseBind,
   parseExtraHost,
   parsePort,
   readWord,
@@ -247,6 +248,7 @@ function parseRun(word: Word, rest: readonly Word[]): DockerLine {
     dnsOptions: given.all("dns-option", "dns-opt").map(({ text }) => text),
     extraHosts: given.all("add-host").map(parseExtraHost),
     sysctls: new Map(given.all("sysctl").map((entry) => located(entry, "="))),
+    binds: given.all("volume").flatMap(({ text }) => parseBind(text) ?? []),
   };
   return { command: { kind: "create", container, start: word.text === "run" }, notices: given.all(...UNSUPPORTED) };
 }

@@ -7,14 +7,23 @@ export interface Word {
   readonly place: InputError["place"];
 }
 
-/** An error about a word; `docker` is what Docker itself says. */
-export function refuse(word: Word, expected: string, docker?: string): InputError {
-  return new InputError(
-    word.place,
-    `"${word.text}"`,
-    docker === undefined ? expected : `${expected} (Docker: ${docker})`,
-  );
+/** What Docker will not do: why, as hopscope tells it, and what its API answers. */
+export class Refusal extends InputError {
+  constructor(
+    word: Word,
+    expected: string,
+    /** Docker's own words. */
+    readonly says: string,
+    /** The status of its HTTP answer. */
+    readonly status: number,
+  ) {
+    super(word.place, `"${word.text}"`, says === "" ? expected : `${expected} (Docker: ${says})`);
+  }
 }
+
+/** An error about a word; `docker` is what Docker itself says, and with which HTTP status. */
+export const refuse = (word: Word, expected: string, docker = "", status = 400): Refusal =>
+  new Refusal(word, expected, docker, status);
 
 /** What a compose file or a list of command lines asks of Docker, in order. */
 export interface Project {
@@ -30,7 +39,8 @@ export type Command =
   | { readonly kind: "disconnect"; readonly container: Word; readonly network: Word }
   /** `docker create`, and with `start` `docker run`. */
   | { readonly kind: "create"; readonly container: ContainerSpec; readonly start: boolean }
-  | { readonly kind: "start" | "stop" | "restart" | "remove"; readonly containers: readonly Word[] };
+  | { readonly kind: "start" | "stop" | "restart" | "remove"; readonly containers: readonly Word[] }
+  | { readonly kind: "pull"; readonly image: Word };
 
 export interface NetworkSpec {
   readonly name: Word;
@@ -80,6 +90,21 @@ export interface ContainerSpec {
   /** `NAME:ADDRESS`; an address may be `host-gateway`. */
   readonly extraHosts: readonly (Word & { readonly host: string; readonly address: string })[];
   readonly sysctls: ReadonlyMap<string, Word>;
+  readonly binds: readonly Bind[];
+}
+
+/** A path of the host that a container sees at a path of its own; read-only or not makes no difference to a socket. */
+export interface Bind {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** `SOURCE:TARGET[:ro]`; null for a volume, which is no path of the host. */
+export function parseBind(text: string): Bind | null {
+  const [, source, target, options = ""] = /^(\/[^:]*):(\/[^:]*)(?::(.*))?$/.exec(text) ?? [];
+  if (source === undefined || target === undefined) return null;
+  return { source, target, readOnly: options.split(",").includes("ro") };
 }
 
 /** A port to publish; ranges are taken apart already. */

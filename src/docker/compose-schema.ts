@@ -60,6 +60,7 @@ const service = z.looseObject(
     labels: pairs("labels").optional(),
     extra_hosts: pairs("extra_hosts").optional(),
     sysctls: pairs("sysctls").optional(),
+    volumes: z.unknown().optional(),
     dns: texts("a DNS server").optional(),
     dns_search: texts("a domain").optional(),
     dns_opt: texts("an option of resolv.conf").optional(),

@@ -1,12 +1,14 @@
 import { parseIpv4, parseMac, parsePrefix } from "../wire/address.ts";
 import {
   type AttachmentSpec,
+  type Bind,
   type Command,
   type ContainerNetworking,
   type ContainerSpec,
   type NetworkSpec,
   type PortSpec,
   type Project,
+  parseBind,
   parseExtraHost,
   parsePort,
   readWord,
@@ -250,6 +252,7 @@ class ComposeReader {
           return [key, { ...word, text: value }];
         }),
       ),
+      binds: bindsOf(service.volumes),
     };
   }
 
@@ -346,6 +349,16 @@ function pairsOf(value: Pairs): Map<string, string> {
       }),
     );
   return new Map(Object.entries(value ?? {}).map(([key, item]) => [key, item === null ? "" : String(item)]));
+}
+
+/** The paths of the host among `volumes:`; whatever else stands there is none of networking. */
+function bindsOf(volumes: unknown): Bind[] {
+  return (Array.isArray(volumes) ? volumes : []).flatMap((volume: unknown) => {
+    if (typeof volume === "string") return parseBind(volume) ?? [];
+    const { type, source, target, read_only: readOnly = false } = (volume ?? {}) as Readonly<Record<string, unknown>>;
+    if (type !== "bind" || typeof source !== "string" || typeof target !== "string") return [];
+    return [{ source, target, readOnly: readOnly === true }];
+  });
 }
 
 const listOf = (value: ComposeService["dns"]): string[] =>

@@ -55,7 +55,7 @@ const BRIDGE_OPTION = "com.docker.network.bridge";
 /** Docker has them, hopscope not. */
 const UNMODELLED_DRIVERS: readonly string[] = ["macvlan", "ipvlan", "overlay"];
 
-/** dockerd: what it knows, and the steps that each command makes it take. */
+/** What dockerd knows, and the steps that each command makes it take. */
 export class Daemon implements DockerHost {
   readonly engine: Engine;
   readonly options: DaemonOptions;
@@ -211,6 +211,10 @@ export class Daemon implements DockerHost {
           this.sandbox(word).stop();
           this.sandbox(word).start();
         }
+        return;
+      case "pull":
+        // Images change nothing of a network.
+        return;
     }
   }
 
@@ -221,13 +225,13 @@ export class Daemon implements DockerHost {
     const known = this.networks.get(word.text) ?? find(this.networks.values(), word.text);
     if (known !== undefined) return known;
     const names = [...this.networks.keys()].join(", ");
-    throw refuse(word, `a network (${names})`, `network ${word.text} not found`);
+    throw refuse(word, `a network (${names})`, `network ${word.text} not found`, 404);
   }
 
   private createNetwork(spec: NetworkSpec): void {
     const { name } = spec;
     if (this.networks.has(name.text))
-      throw refuse(name, "a name that is free", `network with name ${name.text} already exists`);
+      throw refuse(name, "a name that is free", `network with name ${name.text} already exists`, 409);
     const driver = (spec.driver?.text ?? "bridge") as NetworkDriver;
     if (driver !== "bridge") {
       const missing = `could not find plugin ${driver} in v1 plugin registry: plugin not found`;
@@ -350,9 +354,15 @@ export class Daemon implements DockerHost {
         word,
         `a network without containers (it has ${users.map(({ name }) => name).join(", ")})`,
         `error while removing network: network ${network.name} id ${network.id} has active endpoints`,
+        403,
       );
     if (["bridge", "host", "none"].includes(network.name))
-      throw refuse(word, "a network of the user's", `${network.name} is a pre-defined network and cannot be removed`);
+      throw refuse(
+        word,
+        "a network of the user's",
+        `${network.name} is a pre-defined network and cannot be removed`,
+        403,
+      );
     const { namespace } = this;
     const rules = this.withdraw(network.changes);
     if (network.rules !== null) rules.push({ kind: "remove-device", namespace, device: network.rules.bridge });
@@ -367,7 +377,7 @@ export class Daemon implements DockerHost {
     const known = this.containers.get(word.text) ?? find(this.containers.values(), word.text);
     if (known !== undefined) return known;
     const names = [...this.containers.keys()].join(", ");
-    throw refuse(word, `a container (${names})`, `No such container: ${word.text}`);
+    throw refuse(word, `a container (${names})`, `No such container: ${word.text}`, 404);
   }
 
   private sandbox(word: Word): Sandbox {
@@ -382,6 +392,7 @@ export class Daemon implements DockerHost {
         name,
         "a name that is free",
         `Conflict. The container name "/${name.text}" is already in use by container "${other.id}". You have to remove (or rename) that container to be able to reuse that name.`,
+        409,
       );
     const id = hexadecimal(this.random.fork(`container/${name.text}`), 64);
     const shared = networking.kind === "container" ? this.containerOf(networking.container) : null;

@@ -8,6 +8,8 @@ export interface Engine {
   /** As `docker version` prints it. */
   readonly version: string;
   readonly rules: RuleEra;
+  /** The version of its HTTP API. */
+  readonly api: string;
   /** `02:42:` and the IPv4 address, instead of a random address. */
   readonly macOfAddress: boolean;
   /** `br_netfilter` is loaded at start, and not only where a rule needs to see bridged frames. */
@@ -20,12 +22,15 @@ export interface Engine {
   readonly forwardsFromHost: boolean;
   /** `ip6tables` is on without being asked for. */
   readonly ip6tables: boolean;
+  /** A container's new address is announced by three gratuitous ARP requests. */
+  readonly announces: boolean;
 }
 
 export const ENGINES: readonly Engine[] = [
   {
     name: "23",
     version: "23.0.18",
+    api: "1.42",
     rules: "classic",
     macOfAddress: true,
     bridgeNetfilter: true,
@@ -33,10 +38,12 @@ export const ENGINES: readonly Engine[] = [
     gatewayPriority: false,
     forwardsFromHost: false,
     ip6tables: false,
+    announces: false,
   },
   {
     name: "27",
     version: "27.5.1",
+    api: "1.47",
     rules: "classic",
     macOfAddress: true,
     bridgeNetfilter: false,
@@ -44,10 +51,11 @@ export const ENGINES: readonly Engine[] = [
     gatewayPriority: false,
     forwardsFromHost: false,
     ip6tables: true,
+    announces: false,
   },
-  { ...modern("28.0", "28.0.0"), rules: "28.0" },
-  { ...modern("28.5", "28.5.2"), rules: "28.5" },
-  { ...modern("29", "29.7.2"), rules: "29" },
+  { ...modern("28.0", "28.0.0"), api: "1.48", rules: "28.0" },
+  { ...modern("28.5", "28.5.2"), api: "1.51", rules: "28.5" },
+  { ...modern("29", "29.7.2"), api: "1.55", rules: "29" },
 ];
 
 export const DEFAULT_ENGINE = ENGINES.at(-1)!;
@@ -62,6 +70,7 @@ function modern(name: string, version: string) {
     gatewayPriority: true,
     forwardsFromHost: true,
     ip6tables: true,
+    announces: true,
   };
 }
 

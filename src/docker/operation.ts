@@ -1,5 +1,6 @@
 import type { DockerProxyOptions } from "../program/docker-proxy.ts";
 import { formatIpv4, type Ipv4 } from "../wire/address.ts";
+import type { Bind } from "./command.ts";
 import { formatChange, type RuleChange } from "./rule-change.ts";
 
 /** One thing done to a namespace of the world, as one or two commands would do it by hand. */
@@ -27,6 +28,8 @@ export type Operation =
   | { readonly kind: "sysctl"; readonly namespace: string; readonly key: string; readonly value: number }
   | { readonly kind: "rules"; readonly namespace: string; readonly change: RuleChange }
   | { readonly kind: "file"; readonly namespace: string; readonly path: string; readonly text: string }
+  /** A path of the host's namespace that is seen here as well. */
+  | { readonly kind: "bind"; readonly namespace: string; readonly from: string; readonly bind: Bind }
   | { readonly kind: "environment"; readonly namespace: string; readonly values: ReadonlyMap<string, string> }
   | { readonly kind: "forget"; readonly namespace: string; readonly flows: FlowFilter }
   /** What the embedded DNS server of a namespace knows from now on. */
@@ -113,6 +116,10 @@ export function formatOperation(operation: Operation, host: string): string[] {
       return [`${exec(operation.namespace)}${formatChange(operation.change)}`];
     case "file":
       return formatFile(operation);
+    case "bind": {
+      const { source, target, readOnly } = operation.bind;
+      return [`# ${operation.namespace}: mount --bind ${readOnly ? "-o ro " : ""}${source} ${target}`];
+    }
     case "environment":
       return [];
     case "forget":
@@ -132,6 +139,12 @@ export function formatOperation(operation: Operation, host: string): string[] {
         operation.process.pid === 0 ? `# it ends: ${operation.process.command}` : `kill ${operation.process.pid}`,
       ];
   }
+}
+
+/** What a trace tells of it: the commands, without the text of files. */
+export function tellOperation(operation: Operation, host: string): string[] {
+  if (operation.kind === "file") return [`$ cat > /etc/netns/${operation.namespace}${operation.path.slice(4)} ...`];
+  return formatOperation(operation, host).map((line) => (line.startsWith("# ") ? line : `$ ${line}`));
 }
 
 /** What dockerd does itself has no command of its own. */

@@ -13,7 +13,8 @@ export class PortAllocator {
   allocate(spec: PortSpec, address: string): number {
     if (spec.hostPort === null) return this.allocateFree(spec.protocol, address);
     if (this.reserve(spec.protocol, address, spec.hostPort)) return spec.hostPort;
-    throw refuse(spec, "a port that is free", `Bind for ${address}:${spec.hostPort} failed: port is already allocated`);
+    const says = `Bind for ${address}:${spec.hostPort} failed: port is already allocated`;
+    throw refuse(spec, "a port that is free", says, 500);
   }
 
   private allocateFree(protocol: string, address: string): number {

@@ -1,6 +1,6 @@
 import { dnsServer } from "../program/dns-server.ts";
 import { dockerProxy } from "../program/docker-proxy.ts";
-import type { Program } from "../program/program.ts";
+import type { Environment, Program } from "../program/program.ts";
 import { STEP } from "../trace/step.ts";
 import { formatIpv4, parseIpv4 } from "../wire/address.ts";
 import type { DnsRecord } from "../wire/dns.ts";
@@ -26,23 +26,34 @@ export class Processes {
   start(namespace: string, process: ProcessSpec): void {
     const { program } = process;
     if (program === null) return;
-    const { world } = this;
-    const { fabric } = world;
-    const host = world.host(namespace);
-    const { net } = host;
+    const host = this.world.host(namespace);
     const opened: Closable[] = [];
     this.sockets.set(process, opened);
     this.programOf(namespace, program, opened).start({
-      ...host,
+      ...this.environment(namespace, `process/${process.pid}/${process.command}`),
       udp: noting(host.udp, opened),
       tcp: noting(host.tcp, opened),
+    });
+  }
+
+  /** dockerd itself, or containerd, with an environment of its own. */
+  serve(namespace: string, program: Program, env: Readonly<Record<string, string>>): void {
+    program.start({ ...this.environment(namespace, program.name), env });
+  }
+
+  private environment(namespace: string, label: string): Environment {
+    const { fabric } = this.world;
+    const host = this.world.host(namespace);
+    const { net } = host;
+    return {
+      ...host,
       scheduler: fabric.scheduler,
-      random: net.random.fork(`process/${process.pid}/${process.command}`),
+      random: net.random.fork(label),
       say(text, packet = 0) {
         fabric.trace?.step(STEP.program, packet, net.place, fabric.names.text(text));
       },
       exit() {},
-    });
+    };
   }
 
   /** Its sockets close. */

@@ -29,12 +29,28 @@ export class Sandbox {
       ]);
     container.state = "running";
     container.started = daemon.now;
-    if (networking.kind === "networks") {
-      for (const attachment of inOrder(networking.attachments)) this.join(attachment);
-      this.chooseGateway();
+    try {
+      if (networking.kind === "networks") {
+        for (const attachment of inOrder(networking.attachments)) this.join(attachment);
+        this.chooseGateway();
+      }
+    } catch (error) {
+      this.stop();
+      container.state = "created";
+      throw error;
     }
     this.writeFiles();
+    this.bind();
     container.processes = [{ pid: daemon.nextPid(), command: spec.command }];
+  }
+
+  /** Paths of the host that it sees. */
+  private bind(): void {
+    const { daemon, container } = this;
+    const { namespace, spec, name } = container;
+    if (namespace === daemon.namespace) return;
+    const operations = spec.binds.map((bind): Operation => ({ kind: "bind", namespace, from: daemon.namespace, bind }));
+    daemon.step(`container ${name}: paths of the host`, operations);
   }
 
   /** Settings that change nothing of what hopscope models become notices. */

@@ -9,6 +9,7 @@ import { parseHttpServer } from "./http-server.ts";
 import { parseNslookup } from "./nslookup.ts";
 import { parseBusyboxPing, parsePing } from "./ping.ts";
 import type { Program } from "./program.ts";
+import { parseRegistry } from "./registry.ts";
 import { parseTcpClient } from "./tcp-client.ts";
 import { parseTcpEchoServer } from "./tcp-echo-server.ts";
 import { parseBusyboxTraceroute, parseTraceroute } from "./traceroute.ts";
@@ -31,6 +32,7 @@ const COMMANDS: Commands = {
   "docker-proxy": [DOCKER_PROXY_GRAMMAR, parseDockerProxy],
   dig: ["p:t:x:", parseDig],
   nslookup: [{ letters: "", long: { timeout: ":" } }, parseNslookup],
+  registry: ["b:", parseRegistry],
   "dns-server": ["b:p:t:W:f:", parseDnsServer],
 };
 

@@ -32,6 +32,33 @@ export function parseHead(text: string): HttpHead | null {
   return start === "" ? null : { start, headers };
 }
 
+const STATUS: Readonly<Record<number, string>> = {
+  200: "OK",
+  201: "Created",
+  204: "No Content",
+  301: "Moved Permanently",
+  304: "Not Modified",
+  400: "Bad Request",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  409: "Conflict",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
+
+/** `200 OK`. */
+export const describeStatus = (status: number): string => `${status} ${STATUS[status] ?? "Unknown"}`;
+
+/** Whether another request may follow on the connection. */
+export function keepsAlive(head: HttpHead): boolean {
+  const word = (header(head, "connection") ?? "").toLowerCase();
+  return head.start.endsWith("HTTP/1.1") ? word !== "close" : word === "keep-alive";
+}
+
 /** RFC 9112 section 6.3; null where it says nothing that can be. */
 export function bodyLength(head: HttpHead, kind: "request" | "response"): BodyLength | null {
   if (header(head, "transfer-encoding")?.toLowerCase().split(",").at(-1)?.trim() === "chunked") return "chunked";

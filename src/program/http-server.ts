@@ -3,7 +3,7 @@ import { strerror } from "../socket/strerror.ts";
 import type { TcpSocket } from "../socket/tcp-socket.ts";
 import type { Arguments } from "./command-line.ts";
 import { bytesOf, formatEndpoint } from "./datagram.ts";
-import { bodyLength, formatHead, type HttpHead, HttpReader, header } from "./http-message.ts";
+import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader, keepsAlive } from "./http-message.ts";
 import type { Environment, Program } from "./program.ts";
 import { Stream } from "./stream.ts";
 import { type ListenAt, listen } from "./tcp-listener.ts";
@@ -19,22 +19,6 @@ export interface HttpServerOptions extends ListenAt {
 }
 
 const NAME = "http-server";
-const STATUS: Readonly<Record<number, string>> = {
-  200: "OK",
-  204: "No Content",
-  301: "Moved Permanently",
-  400: "Bad Request",
-  403: "Forbidden",
-  404: "Not Found",
-  500: "Internal Server Error",
-  502: "Bad Gateway",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-};
-
-/** `200 OK`. */
-export const describeStatus = (status: number): string => `${status} ${STATUS[status] ?? "Unknown"}`;
-
 /** `http-server [-b address] [-d text | -s bytes] [-S status] [-w seconds] port`. @throws {InputError}. */
 export function parseHttpServer(words: Arguments): Program {
   const bind = words.option("b");
@@ -138,11 +122,6 @@ class Session {
     if (text !== null) return bytesOf(`${text}\n`);
     return bytesOf(status < 300 ? `hello ${this.from}\n` : `${describeStatus(status)}\n`);
   }
-}
-
-function keepsAlive(head: HttpHead): boolean {
-  const word = (header(head, "connection") ?? "").toLowerCase();
-  return head.start.endsWith("HTTP/1.1") ? word !== "close" : word === "keep-alive";
 }
 
 /** Lines of 64 letters. */

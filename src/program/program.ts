@@ -3,12 +3,14 @@ import type { Scheduler } from "../sim/scheduler.ts";
 import type { PingSockets } from "../socket/ping.ts";
 import type { TcpSockets } from "../socket/tcp.ts";
 import type { UdpSockets } from "../socket/udp.ts";
+import type { UnixSockets } from "../socket/unix.ts";
 
 /** What a program has of the namespace that it runs in. */
 export interface Environment {
   readonly udp: UdpSockets;
   readonly tcp: TcpSockets;
   readonly ping: PingSockets;
+  readonly unix: UnixSockets;
   readonly scheduler: Scheduler;
   readonly random: Random;
   /** Environment variables. */

@@ -1,11 +1,24 @@
 import type { Errno } from "../socket/strerror.ts";
 import type { TcpSocket } from "../socket/tcp-socket.ts";
 
+/** What a stream socket is to its program, TCP or unix. */
+export interface StreamSocket {
+  onReadable: (() => void) | null;
+  onWritable: (() => void) | null;
+  onError: ((errno: Errno) => void) | null;
+  /** Empty for nothing yet, null at the end. */
+  read(): Uint8Array | null;
+  /** How many bytes were taken, or why none. */
+  write(data: Uint8Array): number | Errno;
+  shutdown(how: "write"): unknown;
+  close(): void;
+}
+
 /**
- * A connected TCP socket as programs use it: what the send buffer has no room for waits here, and what arrives is handed
+ * A connected socket as programs use it: what the send buffer has no room for waits here, and what arrives is handed
  * over at once unless its reader has paused.
  */
-export class Stream {
+export class Stream<S extends StreamSocket = TcpSocket> {
   onData: ((data: Uint8Array) => void) | null = null;
   /** The other side sends no more. */
   onEnd: (() => void) | null = null;
@@ -18,7 +31,7 @@ export class Stream {
   private closing: "write" | "close" | null = null;
   private over = false;
 
-  constructor(readonly socket: TcpSocket) {
+  constructor(readonly socket: S) {
     socket.onReadable = () => this.read();
     socket.onWritable = () => this.flush();
     socket.onError = (errno) => this.fail(errno);
@@ -112,7 +125,7 @@ export class Stream {
 }
 
 /** Both ways of a connection that is carried on, each with its end, and with no more under way than buffers hold. */
-export function join(one: Stream, other: Stream, done: () => void): void {
+export function join(one: Stream<StreamSocket>, other: Stream<StreamSocket>, done: () => void): void {
   let open = 2;
   const finished = () => {
     if (--open > 0) return;
@@ -127,7 +140,7 @@ export function join(one: Stream, other: Stream, done: () => void): void {
 }
 
 /** `io.Copy()`, then the end. */
-function carry(from: Stream, to: Stream, finished: () => void): void {
+function carry(from: Stream<StreamSocket>, to: Stream<StreamSocket>, finished: () => void): void {
   let over = false;
   const finish = () => {
     if (over) return;

@@ -1,15 +1,22 @@
-import { apply } from "../docker/apply.ts";
+import { apply, perform } from "../docker/apply.ts";
+import { composeClient, dockerClient } from "../docker/client.ts";
+import type { Command } from "../docker/command.ts";
 import { parseDockerLine } from "../docker/command-line.ts";
+import { containerd } from "../docker/containerd.ts";
 import { Daemon, type Desktop, type HostFacts } from "../docker/daemon.ts";
+import { DOCKER_SOCKET, dockerd } from "../docker/dockerd.ts";
 import { DEFAULT_ENGINE, type Engine, findEngine } from "../docker/engine.ts";
 import type { DaemonOptions } from "../docker/model.ts";
+import type { Operation } from "../docker/operation.ts";
 import { DEFAULT_OPTIONS } from "../docker/options.ts";
-import type { Plan, PlanStep } from "../docker/plan.ts";
+import type { Plan } from "../docker/plan.ts";
 import { Processes } from "../docker/processes.ts";
 import type { Path } from "../docker/source.ts";
 import { Veth } from "../link/veth.ts";
 import type { Place } from "../program/command-line.ts";
-import { maskOf, parseInterface, parsePrefix } from "../wire/address.ts";
+import type { Program } from "../program/program.ts";
+import type { ListenAt } from "../program/tcp-listener.ts";
+import { maskOf, parseInterface, parseIpv4, parsePrefix } from "../wire/address.ts";
 import type { Host, World } from "../world/world.ts";
 import type { DockerSpec } from "./format.ts";
 import { attempt, hostAt, type Material } from "./network.ts";
@@ -32,33 +39,87 @@ export class ScenarioDocker {
   readonly daemon: Daemon;
   /** What is done before the scenario begins. */
   readonly plan: Plan;
+  /** The same daemon, to which the commands of all steps have been given: it refuses what will be wrong with them. */
+  private readonly rehearsal: Daemon;
   private readonly processes: Processes;
 
-  /** @throws {InputError}; nothing is done to the world then. */
+  /** With `told`, what is to be built is not built yet: {@link compose} does it. @throws {InputError}; nothing is done to the world then. */
   constructor(
     private readonly material: Material,
     private readonly world: World,
     spec: DockerSpec,
-    engine: Engine,
+    { engine, told = false }: { readonly engine: Engine; readonly told?: boolean },
   ) {
-    const { source } = material;
+    const { source, docker } = material;
     this.processes = new Processes(world);
     const name = spec.in ?? DEFAULT_NAMESPACE;
     const host = hostAt(source, spec.in === undefined ? PATH : [...PATH, "in"], world, name);
-    this.daemon = new Daemon({
-      engine,
-      options: this.options(spec),
-      random: world.fabric.random.fork("docker"),
-      host: hostFacts(world, host),
-    });
-    this.daemon.start();
-    for (const command of material.docker.commands) this.daemon.execute(command);
-    this.plan = {
-      namespace: name,
-      steps: this.daemon.takeSteps(),
-      notices: [...material.docker.notices, ...this.daemon.notices],
+    const random = world.fabric.random.fork("docker");
+    const settings = { engine, options: this.options(spec), random, host: hostFacts(world, host) };
+    const begin = (commands: readonly Command[]): Daemon => {
+      const daemon = new Daemon(settings);
+      daemon.start();
+      for (const command of commands) daemon.execute(command);
+      return daemon;
     };
-    this.apply(this.plan.steps);
+    this.rehearsal = begin(docker.commands);
+    this.daemon = begin(told ? [] : docker.commands);
+    const steps = this.daemon.takeSteps();
+    const notices = [...docker.notices, ...this.rehearsal.notices];
+    this.plan = { namespace: name, steps: told ? this.rehearsal.takeSteps() : steps, notices };
+    apply(steps, world, this.processes);
+    this.serve(spec);
+  }
+
+  /** containerd and dockerd, which were there before anything that is told. */
+  private serve({ env = {}, daemon = {} }: DockerSpec): void {
+    const { namespace, host } = this.daemon;
+    const act = (operation: Operation) => perform(operation, this.world, this.processes);
+    this.processes.serve(namespace, containerd(namespace, act), {});
+    const program = dockerd({
+      daemon: this.daemon,
+      listens: this.listens(daemon),
+      registries: {
+        mirrors: new Map([["docker.io", daemon["registry-mirrors"] ?? []]]),
+        insecure: daemon["insecure-registries"] ?? [],
+      },
+      perform: act,
+    });
+    this.processes.serve(namespace, program, { ...env, ...proxiesOf(daemon) });
+    const { unix } = this.world.host(namespace);
+    const machine = host.desktop === null ? null : this.material.spec.translators![host.desktop.port.translator]!.host;
+    if (machine !== null) this.world.host(machine).unix.mount(DOCKER_SOCKET, unix, DOCKER_SOCKET);
+  }
+
+  private listens({ hosts = [] }: NonNullable<DockerSpec["daemon"]>): ListenAt[] {
+    const { source } = this.material;
+    return hosts.flatMap((text, i): ListenAt[] => {
+      const [, address, port] = /^tcp:\/\/([\d.]+):(\d+)$/.exec(text) ?? [];
+      if (address === undefined) return [];
+      const path = [...PATH, "daemon", "hosts", i];
+      return [{ address: attempt(source, path, "an address", () => parseIpv4(address)), port: Number(port) }];
+    });
+  }
+
+  /** All that is to be built, as Compose asks for it. */
+  compose(): Program {
+    return composeClient(this.material.docker.commands, this.daemon.engine);
+  }
+
+  /** The client of a later step; its containers' namespaces are there from the start. @throws {InputError} */
+  command(text: string, path: Path): Program {
+    const { command } = parseDockerLine(text, this.material.source.placeInside(path, 1, 1));
+    this.rehearsal.execute(command);
+    for (const { operations } of this.rehearsal.takeSteps())
+      for (const operation of operations)
+        if (operation.kind === "namespace" && !this.world.hosts.has(operation.name))
+          this.world.addNamespace(operation.name);
+    return dockerClient(command, this.daemon.engine);
+  }
+
+  /** The client for a person. @throws {InputError} */
+  client(text: string, place: Place): Program {
+    return dockerClient(parseDockerLine(text, place).command, this.daemon.engine);
   }
 
   private options({ daemon = {} }: DockerSpec): DaemonOptions {
@@ -84,30 +145,18 @@ export class ScenarioDocker {
           : attempt(source, [...path, "bip"], "an address with its prefix length", () => parseInterface(bip)),
     };
   }
+}
 
-  /** What a command of a later step will do; its containers' namespaces are there from the start. */
-  command(text: string, path: Path): () => void {
-    return this.planned(text, this.material.source.placeInside(path, 1, 1));
-  }
-
-  /** A command of a person, at once. @throws {InputError}; nothing is done to the world then. */
-  perform(text: string, place: Place): void {
-    this.planned(text, place)();
-  }
-
-  private planned(text: string, place: Place): () => void {
-    this.daemon.execute(parseDockerLine(text, place).command);
-    const steps = this.daemon.takeSteps();
-    for (const { operations } of steps)
-      for (const operation of operations)
-        if (operation.kind === "namespace" && !this.world.hosts.has(operation.name))
-          this.world.addNamespace(operation.name);
-    return () => this.apply(steps);
-  }
-
-  private apply(steps: readonly PlanStep[]): void {
-    apply(steps, this.world, this.processes);
-  }
+/** `proxies` of daemon.json counts for more than the environment. */
+function proxiesOf({ proxies = {} }: NonNullable<DockerSpec["daemon"]>): Record<string, string> {
+  const named = {
+    HTTP_PROXY: proxies["http-proxy"],
+    HTTPS_PROXY: proxies["https-proxy"],
+    NO_PROXY: proxies["no-proxy"],
+  };
+  return Object.fromEntries(
+    Object.entries(named).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  );
 }
 
 function hostFacts(world: World, host: Host): HostFacts {

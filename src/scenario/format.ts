@@ -168,6 +168,20 @@ const daemon = keys("daemon.json", {
     }),
     "a list of address pools",
   ).optional(),
+  hosts: list(
+    shaped(
+      "tcp://ADDRESS:PORT, or unix:///var/run/docker.sock, which is there anyway",
+      /^(tcp:\/\/[\d.]+:\d{1,5}|unix:\/\/\/\S+)$/,
+    ),
+    "where dockerd listens",
+  ).optional(),
+  proxies: keys("the proxies that dockerd itself uses", {
+    "http-proxy": text("a proxy such as http://192.168.1.5:3128").optional(),
+    "https-proxy": text("a proxy such as http://192.168.1.5:3128").optional(),
+    "no-proxy": text("names and addresses that are reached without a proxy").optional(),
+  }).optional(),
+  "insecure-registries": list(text("a registry such as 192.168.1.5:5000"), "registries without TLS").optional(),
+  "registry-mirrors": list(text("a URL such as http://192.168.1.5:5000"), "mirrors of Docker Hub").optional(),
 });
 
 const ENGINE = "an engine (23, 27, 28.0, 28.5, 29)";
@@ -178,6 +192,7 @@ const docker = keys("a Docker host", {
   also: list(engine, "engines that the scenario holds for as well").optional(),
   in: namespace.describe("the namespace that dockerd runs in; without it, host").optional(),
   daemon: daemon.optional(),
+  env: env.describe("dockerd's own environment variables, which no shell sees").optional(),
   run: list(text("a command such as docker run -d --name web nginx"), "a list of docker commands").optional(),
   compose: z
     .union([z.string().min(1), z.looseObject({ services: z.unknown() })], {

@@ -84,6 +84,8 @@ export interface RunOptions {
   readonly preset?: PresetName;
   /** Another Docker engine than its own. */
   readonly engine?: string;
+  /** What Docker is to build is built at the first moment of the run, so that the trace tells of it. */
+  readonly tellDocker?: boolean;
 }
 
 /** @throws {InputError} for an engine that there is not. */
@@ -94,7 +96,12 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
   const replay = material.spec.recording === undefined ? null : new Replay(material, seed);
   const { world, docker } =
     replay === null
-      ? build(material, { seed, preset: options.preset, engine: chooseEngine(scenario, options.engine) })
+      ? build(material, {
+          seed,
+          preset: options.preset,
+          engine: chooseEngine(scenario, options.engine),
+          told: options.tellDocker,
+        })
       : { world: replay.live.world, docker: null };
   const recorder = world.fabric.record();
   const capture = new Capture();
@@ -105,6 +112,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
       if (event === "NEW") flows.push({ namespace, connection });
     };
   const plan = new Plan(material, world, docker);
+  if (docker !== null && options.tellDocker === true) plan.begin(docker.compose(), docker.daemon.namespace);
   plan.start();
   replay?.run(until);
   const end = replay === null ? world.run(until ?? undefined, MOST_AT_ONCE) : "until";
@@ -146,14 +154,15 @@ interface BuildOptions {
   readonly seed: number;
   readonly preset?: PresetName | undefined;
   readonly engine: Engine | null;
+  readonly told?: boolean | undefined;
 }
 
 /** The world of a scenario, and dockerd in it. What the scenario itself says of sysctls comes after Docker's. */
-function build(material: Material, { seed, preset, engine }: BuildOptions): Built {
+function build(material: Material, { seed, preset, engine, told = false }: BuildOptions): Built {
   const world = buildNetwork(material, seed, { preset });
   const { docker, namespaces } = material.spec;
   if (docker === undefined || engine === null) return { world, docker: null };
-  const made = new ScenarioDocker(material, world, docker, engine);
+  const made = new ScenarioDocker(material, world, docker, { engine, told });
   const { namespace } = made.daemon;
   const path = ["namespaces", namespace, "sysctls"];
   applySysctls(material.source, path, world.host(namespace), namespaces[namespace]?.sysctls ?? {});

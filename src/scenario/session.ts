@@ -135,7 +135,7 @@ export class Session {
         if (printed.err !== "") output.err(printed.err);
         return ended(printed.status);
       }
-      if (name === "docker") return this.dockerCommand(words, output);
+      if (name === "docker") return this.dockerCommand(words, namespace, output);
       if (!PROGRAMS.includes(name.replace(/^.*\//, ""))) {
         output.err(`${name}: command not found; hopscope knows ${Session.commands.join(", ")}\n`);
         return ended(127);
@@ -150,16 +150,15 @@ export class Session {
     }
   }
 
-  private dockerCommand(words: readonly string[], output: Output): Job {
+  private dockerCommand(words: readonly string[], namespace: string, output: Output): Job {
     if (this.docker === null) {
       output.err("docker: this scenario has no Docker; a scenario with docker: has\n");
       return ended(1);
     }
-    const before = new Set(this.docker.daemon.containers.keys());
-    this.docker.perform(words.map(quoted).join(" "), LINE);
-    for (const [name, { id }] of this.docker.daemon.containers) if (!before.has(name)) output.out(`${id}\n`);
+    const program = this.docker.client(words.map(quoted).join(" "), LINE);
+    const job = this.launch(program, namespace, output);
     this.world.settle();
-    return ended(0);
+    return job;
   }
 
   private launch(program: Program, namespace: string, output: Output): Job {

@@ -195,13 +195,15 @@ export class Plan {
   private runner(spec: StepSpec, path: Path): Action["perform"] {
     const { source } = this.material;
     const command = spec.run!;
-    if (command.startsWith("docker ")) return this.dockerCommand(command, path);
     if (/^iptables\s/.test(command)) return this.iptables(spec, [...path, "run"]);
+    const docker = command.startsWith("docker ");
     const family = familyOf(hostAt(source, [...path, "in"], this.world, spec.in!));
-    const program = parseCommand(command, source.placeInside([...path, "run"], 1, 1), family);
+    const program = docker
+      ? this.dockerClient(command, [...path, "run"])
+      : parseCommand(command, source.placeInside([...path, "run"], 1, 1), family);
     if (program.endless === true && this.material.spec.until === undefined)
       throw source.error([...path, "run"], `a command that ends (${program.name} -c 1), or an until in the scenario`);
-    const name = spec.name ?? program.name;
+    const name = spec.name ?? (docker ? this.freeName(program.name) : program.name);
     if (this.programs.some((run) => run.name === name))
       throw source.error(
         [...path, spec.name === undefined ? "run" : "name"],
@@ -239,13 +241,25 @@ export class Plan {
     };
   }
 
-  private dockerCommand(command: string, path: Path): Action["perform"] {
-    if (this.docker === null) throw this.material.source.error([...path, "run"], "a scenario with docker");
-    const perform = this.docker.command(command, [...path, "run"]);
-    return (done) => {
-      perform();
-      done();
-    };
+  private dockerClient(command: string, path: Path): Program {
+    if (this.docker === null) throw this.material.source.error(path, "a scenario with docker");
+    return this.docker.command(command, path);
+  }
+
+  /** `docker`, `docker 2` and so on. */
+  private freeName(name: string): string {
+    const taken = (text: string) => this.programs.some((run) => run.name === text);
+    let number = 1;
+    const text = () => (number === 1 ? name : `${name} ${number}`);
+    while (taken(text())) number++;
+    return text();
+  }
+
+  /** A program that no step names, before all steps. */
+  begin(program: Program, namespace: string): void {
+    const run: ProgramRun = { name: program.name, namespace, command: program.name, lines: [], status: null };
+    this.programs.push(run);
+    this.launch(program, run, {}, () => {});
   }
 
   private launch(program: Program, run: ProgramRun, env: Readonly<Record<string, string>>, done: () => void): void {

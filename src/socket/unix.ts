@@ -1,5 +1,6 @@
 import type { Errno } from "../kernel/protocol.ts";
 import type { Scheduler, Sink } from "../sim/scheduler.ts";
+import type { UnixCall } from "../trace/step.ts";
 
 /** `net.core.wmem_default`: bytes that may be under way to a reader. */
 const BUFFER = 212_992;
@@ -8,11 +9,16 @@ const ACCEPTABLE = 1;
 const READABLE = 2;
 const WRITABLE = 4;
 const CLOSED = 8;
+const FAILED = 16;
 
 /** A stream socket of `AF_UNIX`. Its callbacks run in the same instant, behind what caused them. */
 export class UnixSocket {
   /** Where it is bound; "" for a socket without a name. */
   path = "";
+  /** The name that its connection was made to. */
+  to = "";
+  /** `connect()` was called here, not there. */
+  private asked = false;
   peer: UnixSocket | null = null;
   /** Connections that it lets wait; null for a socket that does not listen. */
   backlog: number | null = null;
@@ -33,6 +39,7 @@ export class UnixSocket {
   /** Data, or the end of the stream. */
   onReadable: (() => void) | null = null;
   onWritable: (() => void) | null = null;
+  onError: ((errno: Errno) => void) | null = null;
   /** The other side is gone. */
   onClose: (() => void) | null = null;
 
@@ -55,7 +62,15 @@ export class UnixSocket {
   /** A connection stands at once, accepted or not. */
   connect(path: string): Errno | null {
     if (this.connected) return "EISCONN";
-    return this.sockets.connect(this, path);
+    this.to = path;
+    this.asked = true;
+    const refused = this.sockets.connect(this, path);
+    this.note("connect", 0, refused ?? "");
+    return refused;
+  }
+
+  private note(call: UnixCall, bytes: number, text: string): void {
+    this.sockets.trace?.(call, this.asked ? "client" : "server", this.to, bytes, text);
   }
 
   /** How many bytes were taken, 0 when too many are under way; or why none. */
@@ -65,7 +80,10 @@ export class UnixSocket {
     if (peer === null || peer.readShut || this.writeShut) return "EPIPE";
     const taken = Math.min(data.length, BUFFER - peer.held);
     if (taken < data.length) this.full = true;
-    if (taken > 0) peer.take(data.slice(0, taken));
+    if (taken > 0) {
+      this.note("write", taken, firstLine(data));
+      peer.take(data.slice(0, taken));
+    }
     return taken;
   }
 
@@ -114,16 +132,25 @@ export class UnixSocket {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.onAccept = this.onReadable = this.onWritable = this.onClose = null;
+    this.onAccept = this.onReadable = this.onWritable = this.onError = this.onClose = null;
     for (const child of this.waiting.splice(0)) child.close();
     this.backlog = null;
     if (this.path !== "") this.sockets.release(this);
     const { peer } = this;
     this.peer = null;
     if (peer === null) return;
+    this.note("close", 0, "");
     peer.peer = null;
     peer.end();
-    peer.tell(CLOSED);
+    // unix_release_sock(): what was never read is lost, and the writer is told.
+    peer.tell(this.held > 0 ? FAILED | CLOSED : CLOSED);
+  }
+
+  /** The other end of a connection to this listener, which was called `path`. */
+  child(path: string): UnixSocket {
+    const child = new UnixSocket(this.sockets);
+    child.to = path;
+    return child;
   }
 
   /** Both ends of a connection, `socketpair()`. */
@@ -145,13 +172,30 @@ export class UnixSocket {
     while (news & ACCEPTABLE && this.onAccept !== null && this.waiting.length > 0) this.onAccept(this.waiting.shift()!);
     if (news & READABLE) this.onReadable?.();
     if (news & WRITABLE) this.onWritable?.();
+    if (news & FAILED) this.onError?.("ECONNRESET");
     if (news & CLOSED) this.onClose?.();
   }
 }
 
+/** The first line of what is written, where it is text. */
+function firstLine(data: Uint8Array): string {
+  let line = "";
+  for (let at = 0; at < data.length && data[at]! >= 32 && data[at]! < 127; at++) line += String.fromCharCode(data[at]!);
+  return line;
+}
+
+/** `/var/run` is a link to `/run` on every system that runs systemd. */
+const canonical = (path: string): string => path.replace(/^\/var\/run\//, "/run/");
+
+/** Told of each call: by which side of the connection to `path`, how many bytes, and their first line or an error. */
+export type UnixTrace = (call: UnixCall, side: "client" | "server", path: string, bytes: number, text: string) => void;
+
 /** Unix sockets by their path, of hosts that share a file system. */
 export class UnixSockets {
+  trace: UnixTrace | null = null;
   private readonly bound = new Map<string, UnixSocket>();
+  /** Sockets of another file system, by the path that they are mounted at. */
+  private readonly mounts = new Map<string, { readonly sockets: UnixSockets; readonly path: string }>();
   private readonly waker: Sink<UnixSocket> = { receive: (socket) => socket.wake() };
 
   constructor(private readonly scheduler: Scheduler) {}
@@ -162,19 +206,31 @@ export class UnixSockets {
 
   bind(socket: UnixSocket, path: string): Errno | null {
     if (socket.path !== "" || path === "") return "EINVAL";
-    if (this.bound.has(path)) return "EADDRINUSE";
+    const real = canonical(path);
+    if (this.bound.has(real)) return "EADDRINUSE";
     socket.path = path;
-    this.bound.set(path, socket);
+    this.bound.set(real, socket);
     return null;
+  }
+
+  /** `mount --bind`: `path` here is a socket there. A mount that is read-only keeps nobody from connecting. */
+  mount(path: string, sockets: UnixSockets, from: string): void {
+    this.mounts.set(canonical(path), { sockets, path: from });
+  }
+
+  private find(path: string): UnixSocket | undefined {
+    const real = canonical(path);
+    const mount = this.mounts.get(real);
+    return mount === undefined ? this.bound.get(real) : mount.sockets.find(mount.path);
   }
 
   /** `unix_stream_connect()`. */
   connect(socket: UnixSocket, path: string): Errno | null {
-    const listener = this.bound.get(path);
+    const listener = this.find(path);
     if (listener === undefined) return "ENOENT";
     if (listener.backlog === null) return "ECONNREFUSED";
     if (listener.waiting.length > listener.backlog) return "EAGAIN";
-    const child = new UnixSocket(this);
+    const child = listener.child(path);
     child.join(socket);
     listener.waiting.push(child);
     listener.tell(ACCEPTABLE);
@@ -183,7 +239,7 @@ export class UnixSockets {
 
   /** Unlike Linux, the name goes with the socket: nothing has to be unlinked. */
   release(socket: UnixSocket): void {
-    this.bound.delete(socket.path);
+    this.bound.delete(canonical(socket.path));
     socket.path = "";
   }
 

@@ -60,6 +60,14 @@ export function socketText({ change, socket, peer, peerPort, error }: StepOf<"so
   return `${socket} ${change} the connection to ${other}`;
 }
 
+/** `to /run/docker.sock: 120 bytes, POST /containers/create HTTP/1.1`. */
+export function unixText({ call, side, path, bytes, line }: StepOf<"unix">): string {
+  if (call === "connect")
+    return `${line === "" ? "connects" : "cannot connect"} to ${path}${line === "" ? "" : `: ${line}`}`;
+  if (call === "close") return `the ${side} of ${path} closes`;
+  return `${side === "client" ? "to" : "from"} ${path}: ${bytes} bytes${line === "" ? "" : `, ${line}`}`;
+}
+
 /** NAT in the packet that an ICMP error quotes; whether it has ports or an identifier, the step does not say. */
 export function quoteText({ manip, from, to, fromPort, toPort }: StepOf<"rewrite">): string {
   const number = fromPort === toPort ? "" : `, port or id ${fromPort} > ${toPort}`;

@@ -45,6 +45,8 @@ export const WORDS = {
   endpointRole: ["remote", "gateway", "host"],
   flowChange: ["begins", "continues", "ends", "expires", "evicted"],
   call: ["connect", "sendto", "send", "shutdown", "close", "accept"],
+  unixCall: ["connect", "write", "close"],
+  unixSide: ["client", "server"],
   socketChange: ["connects", "established", "accepts", "closes", "aborts", "fails", "ends"],
 } as const;
 
@@ -291,6 +293,12 @@ export const STEP_KINDS = [
     says: "a TCP socket changes; the error is that which its program hears of",
     operands: [word("change", "socketChange"), text("socket"), address("peer"), number("peerPort"), text("error")],
   },
+  {
+    name: "unix",
+    level: "step",
+    says: "a program calls a unix socket; the text is the first line that it writes, or the error that it gets",
+    operands: [word("call", "unixCall"), word("side", "unixSide"), text("path"), number("bytes"), text("line")],
+  },
   { name: "program", level: "hop", says: "a program says", operands: [text("line")] },
   { name: "delivered", level: "hop", says: "ends at a socket or a program", operands: [text("to")] },
   { name: "consumed", level: "hop", says: "ends inside the kernel, used up", operands: [text("by")] },
@@ -298,6 +306,8 @@ export const STEP_KINDS = [
 ] as const satisfies readonly StepKind[];
 
 export type StepName = (typeof STEP_KINDS)[number]["name"];
+
+export type UnixCall = (typeof WORDS.unixCall)[number];
 
 export type SocketChange = (typeof WORDS.socketChange)[number];
 

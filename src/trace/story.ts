@@ -2,7 +2,7 @@ import type { Capture, CapturedFrame } from "./capture.ts";
 import type { Names } from "./names.ts";
 import { birthHeaders, kindOf, titleOf } from "./packet-title.ts";
 import type { Level } from "./step.ts";
-import { socketText } from "./step-text.ts";
+import { socketText, unixText } from "./step-text.ts";
 import { hopEntries, pathEntries } from "./story-hop.ts";
 import { type Block, type Entry, layOut, type StoryLine, storyText } from "./story-line.ts";
 import { PacketStory } from "./story-packet.ts";
@@ -99,6 +99,7 @@ function eventEntry(event: Step, level: Level): Entry | null {
   });
   if (event.kind === "program") return entry("program", event.line);
   if (level === "hop") return null;
+  if (event.kind === "unix") return entry("unix", unixText(event));
   if (event.kind === "socket") return entry("socket", socketText(event));
   if (event.kind === "conntrack") return entry("conntrack", `flow ${event.connection} ends`);
   if (event.kind !== "neighbour" || (level === "step" && event.state !== "FAILED")) return null;

@@ -14,7 +14,7 @@ import { PingSockets } from "../socket/ping.ts";
 import { TcpSockets } from "../socket/tcp.ts";
 import { UdpSockets } from "../socket/udp.ts";
 import { UnixSockets } from "../socket/unix.ts";
-import { STEP } from "../trace/step.ts";
+import { STEP, wordNumber } from "../trace/step.ts";
 import type { DnsOptions } from "../translator/dns-forwarder.ts";
 import { type Allowance, GuardedHost } from "../translator/guarded-host.ts";
 import type { HostSockets } from "../translator/host-sockets.ts";
@@ -73,13 +73,26 @@ export class World {
   addNamespace(name: string): Host {
     if (this.hosts.has(name) || this.translators.has(name)) throw new RangeError(`namespace ${name} exists`);
     const net = new Namespace(this.fabric, name);
-    const { scheduler } = this.fabric;
+    const { fabric } = this;
+    const { scheduler } = fabric;
+    const unix = new UnixSockets(scheduler);
+    unix.trace = (call, side, path, bytes, line) =>
+      fabric.trace?.step(
+        STEP.unix,
+        0,
+        net.place,
+        wordNumber("unixCall", call),
+        wordNumber("unixSide", side),
+        fabric.names.text(path),
+        bytes,
+        fabric.names.text(line),
+      );
     const host = {
       net,
       udp: new UdpSockets(net, net.random.fork("udp")),
       tcp: new TcpSockets(net, scheduler, net.random.fork("tcp")),
       ping: new PingSockets(net),
-      unix: new UnixSockets(scheduler),
+      unix,
       env: {},
       files: new Map(),
     };

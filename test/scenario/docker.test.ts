@@ -93,7 +93,7 @@ describe("packets", () => {
   - { run: ping -c 1 172.17.0.3, in: c1, name: after }`,
       ),
     );
-    expect(programs.map(({ status }) => status)).toEqual([0, 1, 0]);
+    expect(programs.map(({ status }) => status)).toEqual([0, 0, 1, 0, 0]);
     expect([...docker!.containers.keys()]).toEqual(["c1", "c3"]);
   });
 });
@@ -256,6 +256,7 @@ ${steps}`;
     expect(programs.map(({ name, status }) => [name, status])).toEqual([
       ["http-server", null],
       ["before", 0],
+      ["docker", 0],
       ["after", 7],
     ]);
   });
