@@ -1,6 +1,5 @@
 import { writeFileSync } from "node:fs";
 import pc from "picocolors";
-import type { Notice } from "../kernel/netfilter/rule.ts";
 import { type LessonSpec, type Outcome, runScenario, type Scenario } from "../scenario/scenario.ts";
 import { formatJsonLines } from "../trace/json-lines.ts";
 import { formatPcapng } from "../trace/pcapng.ts";
@@ -10,6 +9,7 @@ import { readTrace } from "../trace/trace.ts";
 import { formatXtables } from "../trace/xtables-monitor.ts";
 import type { PresetName } from "../translator/preset.ts";
 import { loadScenario } from "./scenario-file.ts";
+import { unmodelledText } from "./unmodelled.ts";
 
 export const FORMATS = ["text", "json", "xtables"] as const;
 
@@ -58,16 +58,12 @@ export function run(nameOrFile: string, options: RunOptions): number {
   const text = render(scenario, outcome, options);
   if (options.output === undefined) process.stdout.write(text);
   else writeFileSync(options.output, text);
-  for (const line of new Set([...outcome.world.hosts.values()].flatMap(({ net }) => net.netfilter.notices.map(told))))
-    process.stderr.write(line);
+  process.stderr.write(unmodelledText(outcome.world));
   const failed = outcome.expectations.filter(({ holds }) => !holds);
   if (options.format !== "text" || options.output !== undefined)
     for (const { text: what, detail } of failed) process.stderr.write(`fails  ${what}\n       ${detail}\n`);
   return failed.length > 0 || outcome.end === "storm" ? 1 : 0;
 }
-
-const told = ({ text, place }: Notice): string =>
-  `${place.file}:${place.line}:${place.column}: hopscope does not model ${text}\n`;
 
 function render(scenario: Scenario, outcome: Outcome, { format, level, output }: RunOptions): string {
   const trace = readTrace(outcome.recorder);

@@ -4,6 +4,7 @@ import { formatDifference } from "./oracle/difference.ts";
 import { Kernel, KernelError, missingForKernel } from "./oracle/kernel.ts";
 import { type Verification, verifyLab } from "./oracle/verification.ts";
 import { loadScenario, readInput } from "./scenario-file.ts";
+import { unmodelledText } from "./unmodelled.ts";
 
 /** Exit statuses beside those of bad input. */
 const AGREES = 0;
@@ -22,6 +23,7 @@ export async function verify(nameOrFile: string): Promise<number> {
   const kernel = new Kernel();
   try {
     const verification = await verifyLab(lab, kernel);
+    process.stderr.write(unmodelledText(verification.world));
     process.stdout.write(report(verification));
     return verification.difference === null ? AGREES : DIFFERS;
   } catch (error) {

@@ -216,6 +216,12 @@ export const STEP_KINDS = [
     operands: [{ name: "chain", type: "chain" }, word("verdict", "verdict")],
   },
   {
+    name: "unmodelled",
+    level: "step",
+    says: "meets a rule that does not match, with something in it that hopscope does not model",
+    operands: [{ name: "rule", type: "rule" }],
+  },
+  {
     name: "conntrack",
     level: "step",
     says: "connection tracking looks at it",

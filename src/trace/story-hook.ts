@@ -45,6 +45,9 @@ export class HookStory {
       case "policy":
         this.policy(step);
         break;
+      case "unmodelled":
+        this.unmodelled(step);
+        break;
       case "conntrack":
         this.whisper(step.change === "find" ? "" : "conntrack", connectionText(step), step.time);
         break;
@@ -97,6 +100,14 @@ export class HookStory {
     if (verdict === "drop" && !/-j (DROP|REJECT)/.test(rule.text)) after += keep("(drops at once: hotdrop)");
     this.say(step, `${name}  ${rule.text}${after}`, roleOf(verdict), depth);
     return told;
+  }
+
+  private unmodelled({ rule, ...step }: StepOf<"unmodelled">): void {
+    if (rule === null) return;
+    this.enter(rule.table);
+    const name = `${rule.table}${rule.chain === this.hook ? "" : ` ${rule.chain}`} rule ${rule.number}`;
+    const after = keep(`(no match; hopscope does not model ${rule.unmodelled})`);
+    this.say({ rule, ...step }, `${name}  ${rule.text}${after}`, "text", this.chains.length);
   }
 
   /** What becomes of a jump to `chain` that comes back at once, and how many steps that takes; null where more happens. */

@@ -154,10 +154,10 @@ describe("hopscope iptables-restore --test", { timeout: 60_000 }, () => {
   });
 
   it("says by name and line what hopscope does not model", () => {
-    const { status, stderr } = test("*filter\n-A INPUT -m cgroup --cgroup 1\nCOMMIT\n");
+    const { status, stderr } = test("*filter\n-A INPUT -m nfacct --nfacct-name a\nCOMMIT\n");
     expect(stderr).toContain("Error occurred at line: 2\n");
     expect(stderr).toContain(
-      'rules.v4:2:13: found "cgroup", expected a modelled match; hopscope does not model cgroup yet',
+      'rules.v4:2:13: found "nfacct", expected a modelled match; hopscope does not model nfacct yet',
     );
     expect(status).toBe(2);
   });

@@ -1,11 +1,14 @@
-import { runLab } from "../../scenario/lab.ts";
+import { Lab, runLab } from "../../scenario/lab.ts";
 import type { LabCase, LabResult } from "../../scenario/lab-case.ts";
+import type { World } from "../../world/world.ts";
 import { type Canonical, canonical } from "./canonical.ts";
 import { compare, type Difference } from "./difference.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** A case held against the kernel. */
 export interface Verification {
+  /** Where hopscope ran it. */
+  readonly world: World;
   readonly difference: Difference | null;
   /** The kernel gave two answers, so that the case decides nothing. */
   readonly unsteady: boolean;
@@ -19,15 +22,17 @@ export interface Verification {
  * @throws {KernelError} when the kernel refuses the case.
  */
 export async function verifyLab(lab: LabCase, kernel: Kernel): Promise<Verification> {
-  const own = runLab(lab);
+  const run = new Lab(lab);
+  const own = run.run();
+  const { world } = run;
   const result = await kernel.run(lab);
   const stateless = !tellsState(result.kernel ?? "");
   const ours = canonical(own, lab, stateless);
   const theirs = canonical(result, lab, stateless);
   const difference = compare(theirs, ours);
-  if (difference === null) return { difference, unsteady: false, ...totals(result) };
+  if (difference === null) return { world, difference, unsteady: false, ...totals(result) };
   const again = canonical(await kernel.run(lab), lab, stateless);
-  return { difference: compare(again, ours), unsteady: compare(again, theirs) !== null, ...totals(result) };
+  return { world, difference: compare(again, ours), unsteady: compare(again, theirs) !== null, ...totals(result) };
 }
 
 /** Since Linux 6.16 a rule trace says what conntrack knows of the packet. */

@@ -171,6 +171,8 @@ const begins = (spec: OptionSpec, word: string): boolean =>
 /** What `matches/index.ts` registers. */
 export interface MatchKind {
   readonly name: string;
+  /** hopscope takes the rule and cannot do this: what comes of it, for people. */
+  readonly without?: string;
   readonly options: readonly OptionSpec[];
   parse(options: Options, scope: RuleScope): Match;
 }
@@ -178,6 +180,8 @@ export interface MatchKind {
 /** What `targets/index.ts` registers. */
 export interface TargetKind {
   readonly name: string;
+  /** As of a match. */
+  readonly without?: string;
   readonly options: readonly OptionSpec[];
   /** Any, without. */
   readonly tables?: readonly TableName[];

@@ -184,7 +184,10 @@ export class RuleParser {
   }
 
   private optionsOf(kind: MatchKind | TargetKind, token: Token, dash: "m" | "j"): Options {
-    return new Options(kind.name, kind.options, token, dash);
+    const options = new Options(kind.name, kind.options, token, dash);
+    if (kind.without !== undefined)
+      options.notices.push({ text: `-${dash} ${kind.name}: ${kind.without}`, place: token });
+    return options;
   }
 
   private missing(word: string): string {

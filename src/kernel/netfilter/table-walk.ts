@@ -116,7 +116,11 @@ export class TableWalk implements HookUser {
       )
         continue;
       if (rule.matches.length > 0 && !allMatch(rule.matches, packet, context)) {
-        if (!context.hotdrop) continue;
+        if (!context.hotdrop) {
+          if (trace !== null && rule.notices.length > 0)
+            trace.step(STEP.unmodelled, packet.id, this.net.place, rule.place);
+          continue;
+        }
         context.hotdrop = false;
         if (trace !== null) trace.step(STEP.rule, packet.id, this.net.place, rule.place, WORD.DROP);
         return "DROP";

@@ -1,4 +1,5 @@
 import type { MatchKind } from "../extension.ts";
+import { UNMODELLED_MATCH_KINDS } from "../unmodelled.ts";
 import { addrtypeKind } from "./addrtype.ts";
 import { ahKind } from "./ah.ts";
 import { clusterKind } from "./cluster.ts";
@@ -94,9 +95,9 @@ const KINDS: readonly MatchKind[] = [
 ];
 
 /** Every match that a rule can name. */
-export const MATCH_KINDS: ReadonlyMap<string, MatchKind> = new Map(KINDS.map((kind) => [kind.name, kind]));
-
-/** What iptables knows and hopscope does not model yet. */
-export const UNMODELLED_MATCHES: ReadonlySet<string> = new Set(
-  "bpf cgroup devgroup ipvs nfacct osf rateest".split(" "),
+export const MATCH_KINDS: ReadonlyMap<string, MatchKind> = new Map(
+  [...KINDS, ...UNMODELLED_MATCH_KINDS].map((kind) => [kind.name, kind]),
 );
+
+/** What iptables knows and hopscope refuses. */
+export const UNMODELLED_MATCHES: ReadonlySet<string> = new Set(["nfacct", "rateest"]);

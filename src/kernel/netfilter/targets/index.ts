@@ -1,4 +1,5 @@
 import type { TargetKind } from "../extension.ts";
+import { UNMODELLED_TARGET_KINDS } from "../unmodelled.ts";
 import { checksumKind } from "./checksum.ts";
 import { classifyKind } from "./classify.ts";
 import { connmarkKind } from "./connmark.ts";
@@ -49,9 +50,9 @@ const KINDS: readonly TargetKind[] = [
 ];
 
 /** Every target that a rule can name, beside ACCEPT, DROP and RETURN. */
-export const TARGET_KINDS: ReadonlyMap<string, TargetKind> = new Map(KINDS.map((kind) => [kind.name, kind]));
-
-/** What iptables knows and hopscope does not model yet. */
-export const UNMODELLED_TARGETS: ReadonlySet<string> = new Set(
-  "AUDIT CLUSTERIP CONNSECMARK HMARK IDLETIMER LED NFQUEUE QUEUE RATEEST SECMARK SYNPROXY TCPOPTSTRIP ULOG".split(" "),
+export const TARGET_KINDS: ReadonlyMap<string, TargetKind> = new Map(
+  [...KINDS, ...UNMODELLED_TARGET_KINDS].map((kind) => [kind.name, kind]),
 );
+
+/** What iptables knows and hopscope refuses, as kernels without them do. */
+export const UNMODELLED_TARGETS: ReadonlySet<string> = new Set(["CLUSTERIP", "LED", "QUEUE", "ULOG"]);
