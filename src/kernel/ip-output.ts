@@ -1,4 +1,5 @@
 import type { Device } from "../link/device.ts";
+import { beginSegments, endSegments, makeSegment, segmentLength } from "../link/segmentation.ts";
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
@@ -54,6 +55,7 @@ const isJoined = (route: Route): boolean => route.type === "multicast" && route.
 
 /** `ip_finish_output()`: fragments what is too long. Takes ownership. */
 function finishOutput(packet: Packet, net: Namespace, to: InDevice): Errno | null {
+  if (packet.segmentSize !== 0) return finishSegments(packet, net, to);
   const mtu = net.paths.outputMtu(packet, to);
   if (packet.end - NETWORK <= mtu && packet.fragmentMax === 0) return emit(packet, to);
   const keeps = ipv4.dontFragment(packet.view, NETWORK);
@@ -66,6 +68,18 @@ function finishOutput(packet: Packet, net: Namespace, to: InDevice): Errno | nul
   fragment(packet, net, packet.fragmentMax === 0 ? mtu : Math.min(mtu, packet.fragmentMax), (piece) => {
     error = emit(piece, to) ?? error;
   });
+  return error;
+}
+
+/** `ip_finish_output_gso()`: segments that the path has become too narrow for are cut here. Takes ownership. */
+function finishSegments(packet: Packet, net: Namespace, to: InDevice): Errno | null {
+  if (segmentLength(packet) <= net.paths.outputMtu(packet, to)) return emit(packet, to);
+  const { fabric } = net;
+  const { place } = to.device;
+  let error: Errno | null = null;
+  const count = beginSegments(packet, fabric, place);
+  for (let i = 0; i < count; i++) error = finishOutput(makeSegment(packet, i, fabric, place), net, to) ?? error;
+  endSegments(packet, fabric, place);
   return error;
 }
 

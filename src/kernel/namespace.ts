@@ -379,8 +379,9 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     packet.gateway = gateway;
     packet.socket = datagram.socket ?? KERNEL_SOCKET;
     packet.ignoreDf = datagram.ignoreDf === true;
+    packet.segmentSize = datagram.segmentSize ?? 0;
     const mtu = this.paths.outputMtu(packet, outDevice(this, route));
-    if (length > mtu) packet.fragments = cut(header, datagram.length, mtu);
+    if (length > mtu && packet.segmentSize === 0) packet.fragments = cut(header, datagram.length, mtu);
     packet.partialChecksum =
       datagram.partialChecksum === true || (datagram.protocol === ipv4.PROTOCOL_UDP && route.type === "local");
     if (datagram.relatesTo) attach(packet, datagram.relatesTo);

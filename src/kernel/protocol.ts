@@ -109,6 +109,8 @@ export interface Datagram extends Destination {
   readonly identification?: number;
   /** The device computes the transport checksum (`CHECKSUM_PARTIAL`): until then the packet has the pseudo header's sum. */
   readonly partialChecksum?: boolean;
+  /** Bytes of data in each of the TCP segments that it carries (`gso_size`); 0 or absent for one. */
+  readonly segmentSize?: number;
   /** IPv4 options, where it answers a packet that had some. */
   readonly options?: EchoedOptions;
   /** Bytes behind the IPv4 header. */

@@ -4,6 +4,7 @@ import { STEP, WORDS } from "../trace/step.ts";
 import type { Mac } from "../wire/address.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import type { Fabric } from "./fabric.ts";
+import { beginSegments, endSegments, makeSegment } from "./segmentation.ts";
 
 /** A sink of packets; the one plug between devices and what stands on them. Takes ownership. */
 export interface Receiver {
@@ -119,6 +120,10 @@ export abstract class Device {
       this.fabric.drop(packet, this.place, "QDISC_DROP");
       return;
     }
+    if (packet.segmentSize !== 0) {
+      this.sendSegments(packet);
+      return;
+    }
     packet.device = this.index;
     const trace = this.fabric.trace;
     if (trace !== null)
@@ -176,6 +181,16 @@ export abstract class Device {
     packet.bytes.copyWithin(type, type + ethernet.VLAN_TAG, packet.end);
     packet.end -= ethernet.VLAN_TAG;
     return true;
+  }
+
+  /** `validate_xmit_skb()`: no device here has TSO, as after `ethtool -K DEVICE tso off gso off`. Takes ownership. */
+  private sendSegments(packet: Packet): void {
+    const { fabric, place } = this;
+    fabric.scheduler.disable();
+    const count = beginSegments(packet, fabric, place);
+    for (let i = 0; i < count; i++) this.send(makeSegment(packet, i, fabric, place));
+    endSegments(packet, fabric, place);
+    fabric.scheduler.enable();
   }
 
   /** `eth_type_trans()`: whom the destination address means. */

@@ -83,6 +83,8 @@ export class Packet {
   fragments: readonly Fragment[] | null = null;
   /** It may be cut although it says "don't fragment" (`skb->ignore_df`). */
   ignoreDf = false;
+  /** Bytes of data in each of the TCP segments that the device will cut it into (`gso_size`); 0 for what is one frame. */
+  segmentSize = 0;
   /** Earlier frames that share its bytes: of a later fragment, while taps share (`Capture.shares`). */
   shown: Shown[] | null = null;
   /** `nf_bridge_info`: bridge ports it came through while netfilter looks at a bridged frame; 0 for none. */

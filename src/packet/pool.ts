@@ -46,6 +46,7 @@ export class Pool {
     packet.fragmentDf = false;
     packet.fragments = null;
     packet.ignoreDf = false;
+    packet.segmentSize = 0;
     packet.shown = null;
     packet.bridgeIn = 0;
     packet.bridgeOut = 0;
@@ -81,6 +82,7 @@ export class Pool {
     packet.fragmentMax = from.fragmentMax;
     packet.fragmentDf = from.fragmentDf;
     packet.ignoreDf = from.ignoreDf;
+    packet.segmentSize = from.segmentSize;
     packet.shown = from.shown;
     packet.bridgeIn = from.bridgeIn;
     packet.bridgeOut = from.bridgeOut;

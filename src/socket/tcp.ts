@@ -33,6 +33,7 @@ class SegmentDatagram implements Datagram {
   readonly dontFragment = true;
   identification = 0;
   partialChecksum = true;
+  segmentSize = 0;
   length = 0;
   parent = 0;
   socket: object | null = null;
@@ -178,7 +179,7 @@ export class TcpSockets implements Transport {
   }
 
   private settings(options: TcpOptions, mtu: number): ConnectionOptions {
-    return { ...this.stack.tcp, mtu, ...options };
+    return { ...this.stack.tcp, mtu, gso: true, ...options };
   }
 
   /** A connection stands that came in by a listener (`__inet_inherit_port()`). */
@@ -222,8 +223,10 @@ export class TcpSockets implements Transport {
     datagram.ttl = options.ttl ?? 0;
     datagram.partialChecksum = connection.state !== "TIME_WAIT";
     datagram.identification = anonymous ? 0 : socket.identification;
-    if (!anonymous) socket.identification = (socket.identification + 1) & 0xffff;
+    const count = segment.segmentSize === 0 ? 1 : Math.ceil(segment.length / segment.segmentSize);
+    if (!anonymous) socket.identification = (socket.identification + count) & 0xffff;
     datagram.length = segment.headerLength + segment.length;
+    datagram.segmentSize = segment.segmentSize;
     datagram.parent = this.cause;
     datagram.socket = socket.listener ?? socket;
     datagram.segment = segment;

@@ -7,16 +7,7 @@ import { arrive, type Fate } from "./input.ts";
 import { NewReno } from "./new-reno.ts";
 import { CLOSED, ESTABLISHED, FAILED, READABLE, WRITABLE } from "./news.ts";
 import { OutgoingSegment } from "./outgoing.ts";
-import {
-  pushPending,
-  queueFin,
-  retransmit,
-  sendAck,
-  sendActiveReset,
-  sendSyn,
-  sendSynAck,
-  updateMss,
-} from "./output.ts";
+import { queueFin, retransmit, sendAck, sendActiveReset, sendSyn, sendSynAck, updateMss } from "./output.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import { Recovery, retransmitLost } from "./recovery.ts";
@@ -26,6 +17,8 @@ import { LOST, SendQueue } from "./send-queue.ts";
 import { maySend, type TcpErrno, type TcpState } from "./state.ts";
 import { ackTimeout, idleTimeout, writeTimeout } from "./timeouts.ts";
 import { armKeepAlive, timeWait } from "./timers.ts";
+import { submit } from "./write.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 const TIMESTAMP_BYTES = 12;
 const HEADERS = 40;
@@ -42,6 +35,8 @@ export interface ConnectionOptions {
   readonly congestion?: "cubic" | "reno";
   /** `TCP_NODELAY`. */
   readonly noDelay?: boolean;
+  /** A long write leaves in packets of up to 64 KB, which the owner has cut (`sk_can_gso()`). */
+  readonly gso?: boolean;
   readonly receiveBuffer?: number;
   readonly receiveBufferMax?: number;
   readonly sendBuffer?: number;
@@ -104,7 +99,7 @@ export class Connection {
   sndScale = 0;
   /** Behind the last segment shorter than the MSS (RFC 896, Minshall). */
   sndSml: number;
-  /** Where the last write ended. */
+  /** Up to where the peer was asked to hand the data on (`pushed_seq`). */
   pushSequence: number;
   finQueued = false;
   /** The MSS that the peer announced. */
@@ -113,6 +108,7 @@ export class Connection {
   mss = DEFAULT_MSS;
   pathMtu: number;
   readonly queue: SendQueue;
+  readonly unsent = new WriteQueue();
   sendBuffer: number;
   /** The program found no room. */
   private wantsRoom = false;
@@ -291,8 +287,7 @@ export class Connection {
     if (taken < length) this.wantsRoom = true;
     if (taken === 0) return 0;
     this.queue.data.append(bytes, at, taken);
-    this.writeSequence = this.pushSequence = (this.writeSequence + taken) | 0;
-    pushPending(this);
+    submit(this, taken);
     return taken;
   }
 

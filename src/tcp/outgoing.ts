@@ -12,6 +12,8 @@ export class OutgoingSegment extends SegmentOptions {
   window = 0;
   /** Bytes of data. */
   length = 0;
+  /** Bytes of data in each of the segments that this is to be cut into (`gso_size`); 0 for what is one. */
+  segmentSize = 0;
   /** Where the data comes from; null for a segment without. */
   data: Ring | null = null;
 

@@ -1,5 +1,6 @@
 import * as tcp from "../wire/tcp.ts";
 import type { Connection } from "./connection.ts";
+import { mayWait, mostSegments } from "./gso.ts";
 import { EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, PUSHED, RETRANSMITTED } from "./send-queue.ts";
 import { after, before } from "./sequence.ts";
 import { armProbe, armRetransmit } from "./timers.ts";
@@ -34,6 +35,7 @@ function begin(c: Connection, sequence: number, flags: number): void {
   outgoing.sequence = sequence;
   outgoing.flags = flags;
   outgoing.length = 0;
+  outgoing.segmentSize = 0;
   outgoing.data = null;
   if (c.timestampsOk && !(flags & tcp.RST)) {
     outgoing.timestamps = true;
@@ -112,6 +114,7 @@ export function resendSyn(c: Connection): void {
 /** `tcp_send_fin()`. */
 export function queueFin(c: Connection): void {
   c.finQueued = true;
+  if (c.unsent.count === 0) c.unsent.begin(c.writeSequence);
   c.writeSequence = (c.writeSequence + 1) | 0;
   pushPending(c, true);
 }
@@ -127,28 +130,60 @@ export function pushPending(c: Connection, pushes = false): void {
   if (c.sndNxt === c.writeSequence) return;
   if (c.state === "SYN_SENT" || c.state === "SYN_RECV" || c.state === "CLOSE") return;
   if (c.queue.count === 0) restartAfterIdle(c);
-  const dataEnd = c.finQueued ? (c.writeSequence - 1) | 0 : c.writeSequence;
+  writeOut(c, pushes, false);
+  if (c.queue.count === 0 && c.sndNxt !== c.writeSequence && c.waitsFor === "nothing") armProbe(c);
+}
+
+/** `tcp_push_one()`: the first piece is full while the program still writes. */
+export function pushOne(c: Connection): void {
+  if (c.queue.count === 0) restartAfterIdle(c);
+  writeOut(c, true, true);
+}
+
+/** `tcp_write_xmit()`: piece by piece, each in one packet as far as it may go. */
+function writeOut(c: Connection, pushes: boolean, once: boolean): void {
+  const { unsent, recovery, congestion } = c;
+  const mss = currentMss(c);
+  const most = mostSegments(c, mss);
   let sent = 0;
   let limited = false;
-  while (c.sndNxt !== c.writeSequence) {
-    const { sndNxt } = c;
-    const mss = currentMss(c);
-    const length = Math.min((dataEnd - sndNxt) | 0, mss);
-    const isLast = ((sndNxt + length) | 0) === dataEnd;
-    const fin = c.finQueued && isLast;
-    if (c.recovery.inFlight(c.queue.count) >= c.congestion.window) {
-      limited = true;
-      break;
+  while (unsent.count > 0) {
+    const whole = (unsent.headEnd - c.sndNxt) | 0;
+    const isLast = unsent.count === 1;
+    const fin = isLast && c.finQueued;
+    const allowed = congestion.window - recovery.inFlight(c.queue.count);
+    if (allowed <= 0 && !(fin && whole <= mss)) break;
+    const room = (c.sndUna + c.sndWnd - c.sndNxt) | 0;
+    if (room < (whole > mss ? mss : whole + (fin ? 1 : 0))) break;
+    let length = Math.min(whole, mss);
+    if (whole <= mss) {
+      if (whole < mss && isLast && !fin && !mayBeShort(c, pushes)) break;
+    } else if (most > 1) {
+      const wait = once ? "no" : mayWait(c, whole, room, allowed, most);
+      if (wait !== "no") {
+        limited = wait === "for acknowledgements";
+        break;
+      }
+      const segments = Math.min(allowed, Math.max(congestion.window >> 1, 1), most);
+      const inside = !isLast && segments * mss <= room;
+      length = splitPoint(c, Math.min(whole, room), segments * mss, mss, pushes || inside);
     }
-    const end = (sndNxt + length + (fin ? 1 : 0)) | 0;
-    if (after(end, (c.sndUna + c.sndWnd) | 0)) break;
-    if (length < mss && isLast && !fin && !mayBeShort(c, pushes)) break;
-    sendNew(c, length, fin);
-    sent++;
+    const complete = length === whole;
+    const pushed = complete && unsent.headPushed;
+    if (complete) unsent.shift();
+    sent += sendNew(c, length, complete && fin, pushed, mss);
+    if (once) break;
   }
-  if (sent > 0) noteUse(c, limited);
-  if (c.recovery.state === "Recovery") c.recovery.out += sent;
-  if (c.queue.count === 0 && c.sndNxt !== c.writeSequence && c.waitsFor === "nothing") armProbe(c);
+  limited ||= recovery.inFlight(c.queue.count) >= congestion.window;
+  if (sent > 0 || limited) noteUse(c, limited);
+  if (recovery.state === "Recovery") recovery.out += sent;
+}
+
+/** `tcp_mss_split_point()`: what of `needed` bytes goes into a packet of at most `most`; a short end only where Nagle allows it. */
+function splitPoint(c: Connection, needed: number, most: number, mss: number, pushes: boolean): number {
+  if (most <= needed) return most;
+  const partial = needed % mss;
+  return partial === 0 || mayBeShort(c, pushes) ? needed : needed - partial;
 }
 
 /** `tcp_cwnd_validate()`. */
@@ -166,17 +201,26 @@ function restartAfterIdle(c: Connection): void {
   if (idle > c.rto && c.lastSent > 0) c.congestion.restart(idle, c.rto);
 }
 
-/** Sends the next `length` bytes for the first time. */
-function sendNew(c: Connection, length: number, fin: boolean): void {
-  const { sndNxt, queue } = c;
-  const end = (sndNxt + length) | 0;
-  const pushed = length > 0 && end === c.pushSequence;
+/** Sends the next `length` bytes for the first time, in one packet; how many segments that is. */
+function sendNew(c: Connection, length: number, fin: boolean, pushed: boolean, mss: number): number {
+  const { sndNxt, queue, now } = c;
   const first = queue.count === 0;
-  queue.push(sndNxt, (end + (fin ? 1 : 0)) | 0, (pushed ? PUSHED : 0) | (fin ? HAS_FIN : 0), c.now);
-  if (length > 0 && length < currentMss(c)) c.sndSml = (end + (fin ? 1 : 0)) | 0;
-  c.sndNxt = (end + (fin ? 1 : 0)) | 0;
+  const dataEnd = (sndNxt + length) | 0;
+  const end = (dataEnd + (fin ? 1 : 0)) | 0;
+  let count = 1;
+  let start = sndNxt;
+  for (; ((dataEnd - start) | 0) > mss; start = (start + mss) | 0, count++)
+    queue.push(start, (start + mss) | 0, 0, now);
+  queue.push(start, end, (pushed ? PUSHED : 0) | (fin ? HAS_FIN : 0), now);
+  if (length > 0 && length < count * mss) c.sndSml = end;
+  c.sndNxt = end;
   if (first || c.waitsFor !== "retransmit") armRetransmit(c);
-  writeData(c, sndNxt, length, (pushed ? tcp.PSH : 0) | (fin ? tcp.FIN : 0));
+  begin(c, sndNxt, tcp.ACK | (pushed || count > 1 ? tcp.PSH : 0) | (fin ? tcp.FIN : 0));
+  c.outgoing.length = length;
+  c.outgoing.data = queue.data;
+  if (count > 1) c.outgoing.segmentSize = mss;
+  emit(c);
+  return count;
 }
 
 function writeData(c: Connection, sequence: number, length: number, flags: number): void {
@@ -223,13 +267,16 @@ function splitSegment(c: Connection, i: number, at: number): void {
 /** `tcp_write_wakeup()`: what the window allows of the next segment, or a sequence number that must be acknowledged. */
 export function probe(c: Connection): void {
   const edge = (c.sndUna + c.sndWnd) | 0;
-  const dataEnd = c.finQueued ? (c.writeSequence - 1) | 0 : c.writeSequence;
-  if (c.sndNxt !== c.writeSequence && before(c.sndNxt, edge)) {
-    const length = Math.min((edge - c.sndNxt) | 0, (dataEnd - c.sndNxt) | 0, c.mss);
-    const fin = c.finQueued && ((c.sndNxt + length) | 0) === dataEnd && before(dataEnd, edge);
-    c.pushSequence = (c.sndNxt + length) | 0;
-    sendNew(c, length, fin);
-    c.pushSequence = dataEnd;
+  const { unsent } = c;
+  if (unsent.count > 0 && before(c.sndNxt, edge)) {
+    const mss = currentMss(c);
+    const whole = (unsent.headEnd - c.sndNxt) | 0;
+    const length = Math.min((edge - c.sndNxt) | 0, whole, mss);
+    const complete = length === whole;
+    const fin = complete && unsent.count === 1 && c.finQueued && before(unsent.headEnd, edge);
+    if (before(c.pushSequence, unsent.headEnd)) c.pushSequence = unsent.headEnd;
+    if (complete) unsent.shift();
+    sendNew(c, length, fin, true, mss);
     return;
   }
   begin(c, (c.sndUna - 1) | 0, tcp.ACK);

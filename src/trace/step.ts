@@ -255,6 +255,12 @@ export const STEP_KINDS = [
     operands: [word("field", "field"), number("from"), number("to")],
   },
   { name: "fragment", level: "step", says: "is cut into fragments", operands: [number("fragments"), number("mtu")] },
+  {
+    name: "segment",
+    level: "step",
+    says: "a run of TCP segments is cut into these by the device",
+    operands: [number("segments"), number("bytes")],
+  },
   { name: "reassemble", level: "step", says: "fragments become one datagram", operands: [number("bytes")] },
   {
     name: "error",

@@ -11,6 +11,7 @@ import type { Hop, PacketTrace, Step, StepOf } from "./trace.ts";
 const CONSUMED: Readonly<Record<string, string>> = {
   ARP: "by ARP",
   fragmentation: "its fragments go on",
+  segmentation: "its segments go on",
   reassembly: "becomes part of a whole datagram",
   "ICMP error": "by the kernel, which tells the socket that this error is about",
 };
@@ -114,6 +115,14 @@ export class PacketStory {
         break;
       case "fragment":
         this.say(time, "fragment", `cut into ${step.fragments} fragments of at most ${step.mtu} bytes`, "change");
+        break;
+      case "segment":
+        this.say(
+          time,
+          "segment",
+          `cut into ${step.segments} segments of at most ${step.bytes} bytes of data`,
+          "change",
+        );
         break;
       case "reassemble":
         this.say(time, "reassemble", `the last fragment is here: one datagram of ${step.bytes} bytes`, "change");

@@ -76,8 +76,9 @@ function relation({ id, origin, parent: number }: PacketTrace, { trace }: Tellin
   const steps = parent?.hops.flatMap((hop) => hop.steps) ?? [];
   if (origin === "cloned") return `  (copy of #${number})`;
   if (steps.some((step) => step.kind === "error" && step.error === id)) return `  (about #${number})`;
-  if (parent?.disposition.kind === "consumed" && parent.disposition.by === "fragmentation")
-    return `  (fragment of #${number})`;
+  const end = parent?.disposition;
+  if (end?.kind === "consumed" && end.by === "fragmentation") return `  (fragment of #${number})`;
+  if (end?.kind === "consumed" && end.by === "segmentation") return `  (segment of #${number})`;
   if (kindOf(birthHeaders(trace.byId.get(id)!)) === "ARP request") return `  (for #${number})`;
   const elsewhere = parent?.disposition.where?.namespace !== trace.byId.get(id)!.hops[0]!.namespace;
   return parent !== undefined && elsewhere ? `  (carries on #${number})` : `  (answers #${number})`;

@@ -137,6 +137,7 @@ describe("what a packet keeps across the cable", () => {
     const { fabric, left, atRight } = cable({}, { namespace: rightNamespace });
     const packet = fabric.inject(frame(RIGHT_MAC), left.place);
     soil(packet);
+    packet.segmentSize = 0;
     left.send(packet);
     fabric.scheduler.run();
     return atRight.packets[0]!;
