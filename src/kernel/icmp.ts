@@ -226,11 +226,12 @@ function errorReceived(net: Namespace, packet: Packet, at: number): void {
       : code === icmp.FRAGMENTATION_NEEDED
         ? icmp.nextHopMtu(view, at)
         : 0;
-  const error: IcmpError = { type, code, information, from: ipv4.source(view, NETWORK) };
+  const error: IcmpError = { type, code, information, from: ipv4.source(view, NETWORK), ttl: ipv4.ttl(view, NETWORK) };
   const protocol = ipv4.protocol(view, quoted);
   // icmp_err(): a quoted request belongs to a socket, a quoted reply to the kernel itself.
   if (protocol === ipv4.PROTOCOL_ICMP && icmp.type(view, quoted + header) === icmp.ECHO_REPLY)
     net.noteError(packet, quoted, error);
+  net.raw?.error(packet, quoted, packet.end, error);
   net.transport(protocol)?.error(packet, quoted, packet.end, error);
   net.fabric.consume(packet, net.place, "ICMP error");
 }

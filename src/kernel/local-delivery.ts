@@ -18,6 +18,7 @@ export function localDeliver(packet: Packet, device: InDevice): void {
   const at = NETWORK + ipv4.headerLength(view, NETWORK);
   const protocol = ipv4.protocol(view, NETWORK);
   const transport = net.transport(protocol);
+  const tapped = net.raw?.receive(packet, at) === true;
   if (transport !== null || protocol === ipv4.PROTOCOL_TCP) {
     // nf_reset_ct(): what answers it is a packet of its own.
     packet.connection = null;
@@ -32,6 +33,7 @@ export function localDeliver(packet: Packet, device: InDevice): void {
   else if (protocol === ipv4.PROTOCOL_TCP) sendReset(net, packet, at);
   else if (protocol === udpLite.PROTOCOL_UDP_LITE) refuseUdpLite(net, packet, at);
   else if (protocol === IGMP) net.fabric.consume(packet, net.place, "IGMP");
+  else if (tapped) net.deliver(packet, "a raw socket");
   else {
     net.sendIcmpError(packet, icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE, 0);
     net.fabric.drop(packet, net.place, "IP_NOPROTO");

@@ -35,6 +35,7 @@ import type {
   IcmpError,
   NetworkStack,
   OutputPath,
+  RawTap,
   Sender,
   TcpName,
   TcpSettings,
@@ -91,6 +92,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   icmpHeld = 0;
   /** Programs that write IPv4 headers of their own, each with a socket of protocol 255. */
   rawSockets = 0;
+  raw: RawTap | null = null;
   /** What the sender of a packet that a hook keeps is told (`NF_DROP_ERR()`); null when it was only taken aside. */
   dropError: Errno | null = "EPERM";
   readonly redirectPeers = new Map<number, RedirectPeer>();

@@ -41,6 +41,8 @@ export interface IcmpError {
   readonly information: number;
   /** Who says so. */
   readonly from: number;
+  /** What was left of the message's TTL. */
+  readonly ttl: number;
 }
 
 /** A socket as a rule sees it (`struct sock`). */
@@ -61,6 +63,14 @@ export interface Transport {
   error(packet: Packet, at: number, end: number, error: IcmpError): void;
   /** Who would take a packet of this flow that comes in by this device; null for nobody. */
   lookup?(local: number, localPort: number, remote: number, remotePort: number, device: number): SeenSocket | null;
+}
+
+/** Raw sockets, which see what a transport sees, before it (`raw_local_deliver()`, `raw_icmp_error()`). */
+export interface RawTap {
+  /** True where a socket took a copy. Borrows. */
+  receive(packet: Packet, at: number): boolean;
+  /** As {@link Transport.error}. Borrows. */
+  error(packet: Packet, at: number, end: number, error: IcmpError): void;
 }
 
 /** Where a datagram is to go and how; a socket fills it in (`struct flowi4`). */
@@ -157,6 +167,7 @@ export interface NetworkStack {
   /** Builds and sends (`ip_local_out()`); null when it went out or waits for a neighbour. */
   send(datagram: Datagram): Errno | null;
   register(protocol: number, transport: Transport): void;
+  raw: RawTap | null;
   /** What a socket may bind to: an address of this host, or a broadcast or multicast group; null for neither. */
   mayBind(address: number): "own" | "group" | null;
   /** It was routed to a broadcast or multicast group. Borrows. */

@@ -1,3 +1,4 @@
+import { parseBusyboxTraceroute } from "./busybox-traceroute.ts";
 import { Arguments, type Grammar, type Place, splitWords, unexpected } from "./command-line.ts";
 import { parseCurl } from "./curl.ts";
 import { CURL_GRAMMAR } from "./curl-options.ts";
@@ -12,7 +13,7 @@ import type { Program } from "./program.ts";
 import { parseRegistry } from "./registry.ts";
 import { parseTcpClient } from "./tcp-client.ts";
 import { parseTcpEchoServer } from "./tcp-echo-server.ts";
-import { parseBusyboxTraceroute, parseTraceroute } from "./traceroute.ts";
+import { parseTraceroute } from "./traceroute.ts";
 import { parseUdpClient } from "./udp-client.ts";
 import { parseUdpEchoServer } from "./udp-echo-server.ts";
 
@@ -21,7 +22,7 @@ type Commands = Readonly<Record<string, readonly [Grammar | string, (words: Argu
 
 const COMMANDS: Commands = {
   ping: ["c:i:W:w:s:t:M:n", parsePing],
-  traceroute: ["ITf:m:q:w:p:n", parseTraceroute],
+  traceroute: ["FITf:m:N:q:w:p:n", parseTraceroute],
   "udp-echo-server": ["b:", parseUdpEchoServer],
   "udp-client": ["c:W:p:u", parseUdpClient],
   "tcp-echo-server": ["b:", parseTcpEchoServer],

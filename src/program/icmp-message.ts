@@ -7,6 +7,8 @@ export interface ErrorMessage {
   readonly code: number;
   readonly information: number;
   readonly from: number;
+  /** What was left of its TTL. */
+  readonly ttl: number;
 }
 
 const UNREACHABLE: readonly string[] = [
@@ -72,7 +74,9 @@ const MARKS: Readonly<Record<number, string>> = {
   15: "!C",
 };
 
-/** The mark of traceroute for an unreachable message; empty for "this port", by which it knows its destination. */
-export function markOf({ code, information }: ErrorMessage): string {
+/** The mark of traceroute; empty for "this port", by which it knows its destination, and where a TTL ended. */
+export function markOf({ type, code, information }: ErrorMessage): string {
+  if (type === icmp.TIME_EXCEEDED && code === 0) return "";
+  if (type !== icmp.UNREACHABLE) return `!<${type}-${code}>`;
   return code === icmp.FRAGMENTATION_NEEDED ? `!F-${information}` : (MARKS[code] ?? `!<${code}>`);
 }

@@ -1,6 +1,7 @@
 import type { Random } from "../sim/random.ts";
 import type { Scheduler } from "../sim/scheduler.ts";
 import type { PingSockets } from "../socket/ping.ts";
+import type { RawSockets } from "../socket/raw.ts";
 import type { TcpSockets } from "../socket/tcp.ts";
 import type { UdpSockets } from "../socket/udp.ts";
 import type { UnixSockets } from "../socket/unix.ts";
@@ -11,6 +12,7 @@ export interface Environment {
   readonly tcp: TcpSockets;
   readonly ping: PingSockets;
   readonly unix: UnixSockets;
+  readonly raw: RawSockets;
   readonly scheduler: Scheduler;
   readonly random: Random;
   /** Environment variables. */

@@ -1,119 +1,49 @@
 import type { Timer } from "../sim/scheduler.ts";
-import type { PingSocket } from "../socket/ping.ts";
-import { strerror } from "../socket/strerror.ts";
-import type { TcpSocket } from "../socket/tcp.ts";
-import type { UdpSocket } from "../socket/udp.ts";
 import { formatIpv4 } from "../wire/address.ts";
 import * as icmp from "../wire/icmp.ts";
 import type { Arguments } from "./command-line.ts";
 import { type ErrorMessage, markOf } from "./icmp-message.ts";
 import type { Environment, Program } from "./program.ts";
 import { nameOf, resolve } from "./resolver.ts";
+import { PROBE_METHODS, type ProbeMethod } from "./traceroute-probes.ts";
+import { type Probe, replaceExpired, timeoutOf, type Waiting } from "./traceroute-waiting.ts";
 
-/** Times in nanoseconds. */
-export interface TracerouteOptions {
+/** What a command line asks for; times in nanoseconds. */
+interface TracerouteOptions {
   readonly destination: number;
   /** The name that stood for it. */
-  readonly name?: string;
-  /** What the probes are: UDP datagrams to ports where nobody listens, ICMP echo requests, or TCP connections. */
-  readonly method?: "udp" | "icmp" | "tcp";
-  readonly firstHop?: number;
-  readonly maxHops?: number;
+  readonly name: string;
+  readonly method: keyof typeof PROBE_METHODS;
+  readonly firstHop: number;
+  readonly maxHops: number;
   /** Probes for each hop. */
-  readonly probes?: number;
-  /** How long to wait for each answer. */
-  readonly timeout?: number;
-  /** The port of the first UDP probe; each further one goes to the next port. */
-  readonly port?: number;
+  readonly probes: number;
+  /** Probes that may be under way at once. */
+  readonly atOnce: number;
+  readonly waiting: Waiting;
+  readonly port: number;
+  readonly dontFragment: boolean;
   /** Addresses alone, as `-n` has it. */
-  readonly numeric?: boolean;
-  /** Whose `traceroute` it is; that of Linux where absent. */
-  readonly family?: TracerouteFamily;
+  readonly numeric: boolean;
 }
 
-/** How one implementation of `traceroute` probes and prints. */
-interface TracerouteFamily {
-  /** Bytes of a probe with its IP header. */
-  readonly packet: number;
-  /** What the first probe adds to the base port. */
-  readonly firstPort: 0 | 1;
-  /** All probes come from one port. */
-  readonly onePort: boolean;
-  /** It looks up the names of those who answer. */
-  readonly names: boolean;
-  /** What stands between the hop's number and the first answer's gap, before a name, and for no answer. */
-  readonly margin: string;
-  readonly gap: string;
-  readonly silence: string;
-  /** So many of a hop's probes, told of an unreachable destination, end it. */
-  refusals(probes: number): number;
-  /** What it says of a name that is not found, and the exit status. */
-  unknown(target: string, error: string | null): readonly [lines: readonly string[], status: number];
-}
+const FIRST_PORT = { udp: 33_434, icmp: 1, tcp: 80 } as const;
 
-/** Traceroute 2.1 for Linux. */
-const LINUX: TracerouteFamily = {
-  packet: 60,
-  firstPort: 0,
-  onePort: false,
-  names: false,
-  margin: " ",
-  gap: " ",
-  silence: " *",
-  refusals: () => 1,
-  unknown: (target, error) => [
-    [`${target}: ${error}`, `Cannot handle "host" cmdline arg \`${target}' on position 1 (argc 1)`],
-    2,
-  ],
-};
-
-/** BusyBox 1.31 to 1.36, `networking/traceroute.c`. */
-const BUSYBOX: TracerouteFamily = {
-  packet: 46,
-  firstPort: 1,
-  onePort: true,
-  names: true,
-  margin: "",
-  gap: "  ",
-  silence: "  *",
-  refusals: (probes) => Math.max(1, probes - 1),
-  unknown: (target) => [[`traceroute: bad address '${target}'`], 1],
-};
-
-const HEADERS = 28;
-
-/** `traceroute` of Linux, as its options are read. @throws {InputError}. */
+/** `traceroute` of Linux (2.1), as its options are read. @throws {InputError}. */
 export function parseTraceroute(words: Arguments): Program {
+  const method = words.has("I") ? "icmp" : words.has("T") ? "tcp" : "udp";
+  const maxHops = words.integer("m", 30, [1, 255]);
   const options = {
-    method: words.has("I") ? ("icmp" as const) : words.has("T") ? ("tcp" as const) : ("udp" as const),
-    firstHop: words.integer("f", 1, [1, 255]),
-    maxHops: words.integer("m", 30, [1, 255]),
+    method,
+    firstHop: words.integer("f", 1, [1, maxHops]),
+    maxHops,
     probes: words.integer("q", 3, [1, 10]),
-    timeout: words.seconds("w", 5),
-    port: words.integer("p", words.has("T") ? 80 : 33_434, [1, 65_535]),
+    atOnce: words.integer("N", 16, [1, 65_535]),
+    waiting: readWaiting(words),
+    port: words.integer("p", FIRST_PORT[method], [1, 65_535]),
+    dontFragment: words.has("F"),
     numeric: words.has("n"),
-  };
-  return resolving(words, options, LINUX);
-}
-
-/** `traceroute` of BusyBox. @throws {InputError}. */
-export function parseBusyboxTraceroute(words: Arguments): Program {
-  const options = {
-    firstHop: words.integer("f", 1, [1, 255]),
-    maxHops: words.integer("m", 30, [1, 255]),
-    probes: words.integer("q", 3, [1, 10]),
-    timeout: words.seconds("w", 3),
-    port: words.integer("p", 33_434, [1, 65_535]),
-    numeric: words.has("n"),
-  };
-  return resolving(words, options, BUSYBOX);
-}
-
-function resolving(
-  words: Arguments,
-  options: Omit<TracerouteOptions, "destination">,
-  family: TracerouteFamily,
-): Program {
+  } as const;
   const target = words.target(words.operand("the address to trace the route to"));
   words.finish();
   return {
@@ -123,207 +53,250 @@ function resolving(
       resolve(environment, target, ({ addresses, error, packet }) => {
         const [destination] = addresses;
         if (destination !== undefined) {
-          new Traceroute(environment, { ...options, family, destination, name: target }).start();
+          new Traceroute(environment, { ...options, destination, name: target }).start();
           return;
         }
-        const [lines, status] = family.unknown(target, error);
-        for (const line of lines) environment.say(line, packet);
-        environment.exit(status);
+        environment.say(`${target}: ${error}`, packet);
+        environment.say(`Cannot handle "host" cmdline arg \`${target}' on position 1 (argc 1)`);
+        environment.exit(2);
       }),
   };
 }
 
+/** `-w MAX[,HERE[,NEAR]]`; without HERE and NEAR every probe waits as long as MAX. */
+function readWaiting(words: Arguments): Waiting {
+  const word = words.option("w");
+  if (word === null) return { most: 5e9, here: 3, near: 10 };
+  const parts = word.text.split(",").map((part) => (/^\d+(\.\d+)?$/.test(part) ? Number(part) : -1));
+  const [most = 0, here = 0, near = 0] = parts;
+  if (parts.length > 3 || parts.some((part) => part < 0 || part > 1e6))
+    throw words.error(word, "seconds such as 2 or 0.2, or MAX,HERE,NEAR");
+  return { most: Math.round(most * 1e9), here, near };
+}
+
 /**
- * Finds the routers on the way by probes whose TTL ends at one after the other. Unlike Linux's, which sends sixteen
- * probes at once, it waits for each answer before the next, as `-N 1` does: the trace reads in order.
+ * Finds the routers on the way by probes whose TTL ends at one after the other. Many are under way at once, yet they are
+ * printed in order (`do_it()` of traceroute): a round goes over those that are not printed yet, prints the first where it
+ * is settled, sends what may be sent, and sleeps in `poll()`.
  */
-export function traceroute(options: TracerouteOptions): Program {
-  return { name: "traceroute", serves: false, start: (environment) => new Traceroute(environment, options).start() };
-}
-
-/** What came back for a probe: who sent it, and a mark where it tells more than "time exceeded". */
-interface Answer {
-  readonly from: number;
-  readonly mark: string;
-  /** It came from the destination. */
-  readonly reached: boolean;
-  readonly packet: number;
-}
-
 class Traceroute {
-  private readonly waiting: Timer;
-  private readonly echo: PingSocket | null;
-  private socket: UdpSocket | TcpSocket | null = null;
-  private hop: number;
-  /** The probe of this hop that is under way, from 1. */
-  private probe = 0;
-  private sequence = 0;
-  private sentAt = 0;
-  /** The probe under way was answered. */
-  private answer = false;
+  private readonly timer: Timer;
+  private readonly all: Probe[];
+  private method: ProbeMethod | null = null;
+  /** What the sockets hold, in the order of their file descriptors or of arrival. */
+  private readonly inbox: { probe: Probe; from: number; error: ErrorMessage | null; at: number; packet: number }[] = [];
+  /** The first probe that is not printed, and the first that nobody needs. */
+  private first: number;
+  private end: number;
+  /** The round under way: where it is, when it began, how many are under way, until when to sleep; null: not at all. */
+  private at = 0;
+  private now = 0;
+  private pending = 0;
+  private until: number | null = null;
+  private sleeping = false;
   private line = "";
-  private lastFrom: number | null = null;
-  private lastPacket = 0;
-  /** Probes of this hop that were told that the destination cannot be reached. */
-  private refused = 0;
-  private reached = false;
-  /** The port of the first UDP probe. */
-  private port = 0;
-  private readonly names = new Map<number, string>();
+  private linePacket = 0;
+  /** The name of the address to be printed; null while it is not known. */
+  private found: string | null = null;
+  private asking = false;
   private over = false;
-  private readonly family: TracerouteFamily;
 
   constructor(
     private readonly environment: Environment,
     private readonly options: TracerouteOptions,
   ) {
-    this.family = options.family ?? LINUX;
-    this.hop = options.firstHop ?? 1;
-    this.waiting = environment.scheduler.timer(() => this.settle());
-    this.echo = options.method === "icmp" ? environment.ping.socket() : null;
-    if (this.echo === null) return;
-    this.echo.onReply = ({ from, sequence, packet }) =>
-      this.answered(sequence, { from, mark: "", reached: true, packet });
-    this.echo.onError = ({ sequence, error, packet }) => this.failed(sequence, error, packet);
+    const { firstHop, maxHops, probes } = options;
+    this.all = Array.from({ length: maxHops * probes }, (_, index) => newProbe(index, Math.floor(index / probes) + 1));
+    this.first = (firstHop - 1) * probes;
+    this.end = this.all.length;
+    this.timer = environment.scheduler.timer(() => this.wake());
   }
 
   start(): void {
-    const { destination, maxHops = 30 } = this.options;
+    const { destination, name, maxHops, method } = this.options;
+    const made = PROBE_METHODS[method](this.environment, this.options, (index, from, error, packet) => {
+      const ignored = error?.type === icmp.REDIRECT || error?.type === icmp.SOURCE_QUENCH;
+      if (this.over || ignored) return;
+      this.inbox.push({ probe: this.all[index]!, from, error, at: this.environment.scheduler.now, packet });
+      // What arrives in one instant is there when the process runs.
+      if (this.sleeping) this.timer.armIn(0);
+    });
+    if (typeof made === "string") {
+      this.fail(made);
+      return;
+    }
+    this.method = made;
     const address = formatIpv4(destination);
-    const { name = address } = this.options;
-    this.environment.say(`traceroute to ${name} (${address}), ${maxHops} hops max, ${this.family.packet} byte packets`);
-    this.next();
+    this.environment.say(`traceroute to ${name} (${address}), ${maxHops} hops max, ${made.size} byte packets`);
+    this.begin();
+    this.turn();
   }
 
-  /** Sends the next probe, or ends. */
-  private next(): void {
-    const { probes = 3, maxHops = 30 } = this.options;
-    this.socket?.close();
-    if (this.probe === probes) {
-      this.environment.say(this.line, this.lastPacket);
-      if (this.reached || this.refused >= this.family.refusals(probes) || this.hop === maxHops) {
-        this.exit(0);
+  /** Goes on from where it stopped, until it sleeps, waits for a name, or ends. */
+  private turn(): void {
+    while (!this.over) {
+      if (!this.round()) return;
+      if (this.first >= this.end) {
+        this.finish(0);
         return;
       }
-      this.hop++;
-      this.probe = 0;
+      if (this.until !== null && !this.poll(this.until)) return;
+      this.begin();
     }
-    if (this.probe++ === 0) {
-      this.line = `${String(this.hop).padStart(2)}${this.family.margin}`;
-      this.refused = 0;
-      this.lastFrom = null;
-      this.lastPacket = 0;
+  }
+
+  private begin(): void {
+    this.at = this.first;
+    this.now = this.environment.scheduler.now;
+    this.pending = 0;
+    this.until = null;
+  }
+
+  /** False where it has to go on later, or ended. */
+  private round(): boolean {
+    const { probes, atOnce, waiting } = this.options;
+    for (; this.at < this.end; this.at++) {
+      const probe = this.all[this.at]!;
+      if (this.at === this.first && !probe.done && probe.sentAt !== null) {
+        const expires = probe.sentAt + timeoutOf(this.all, probe, probes, waiting);
+        if (expires > this.now) this.until = expires;
+        else this.expire(probe);
+      }
+      if (probe.done) {
+        if (this.at === this.first) {
+          if (!this.print(probe)) return false;
+          this.first++;
+        }
+        if (probe.final) this.end = probe.hop * probes;
+        continue;
+      }
+      if (probe.sentAt === null && !this.send(probe)) return false;
+      this.until ??= probe.sentAt! + timeoutOf(this.all, probe, probes, waiting);
+      if (++this.pending >= atOnce) break;
     }
-    this.sequence++;
-    this.answer = false;
-    this.sentAt = this.environment.scheduler.now;
-    this.waiting.armIn(this.options.timeout ?? 5e9);
-    const failed = this.probeBy();
-    if (failed === null || this.over) return;
-    this.environment.say(failed);
-    this.exit(1);
+    return true;
   }
 
-  private probeBy(): string | null {
-    if (this.echo !== null) return this.sendEcho(this.echo);
-    return this.options.method === "tcp" ? this.connect() : this.sendUdp();
+  private send(probe: Probe): boolean {
+    probe.sentAt = this.environment.scheduler.now;
+    const failed = this.method!.send(probe.index, probe.hop);
+    if (failed !== null) this.fail(failed);
+    return failed === null;
   }
 
-  /** A connection that is given up at once: who answers its SYN, be it by a RST, was reached. */
-  private connect(): string | null {
-    const { destination, port = 80 } = this.options;
-    const { sequence } = this;
-    const { tcp } = this.environment;
-    const socket = tcp.open({ ttl: this.hop });
-    this.socket = socket;
-    const reached = () => this.answered(sequence, { from: destination, mark: "", reached: true, packet: tcp.cause });
-    socket.onConnect = reached;
-    socket.onError = (errno) => {
-      const { lastIcmp } = socket;
-      if (lastIcmp !== null) this.failed(sequence, lastIcmp, tcp.cause);
-      else if (errno === "ECONNREFUSED") reached();
-    };
-    const refused = socket.connect(destination, port);
-    // An error that comes during the call is kept by the socket, as Linux keeps it (`sk_err_soft`).
-    if (refused === null && socket.lastIcmp !== null) this.failed(sequence, socket.lastIcmp, 0);
-    return refused === null ? null : `connect: ${strerror(refused)}`;
+  private expire(probe: Probe): void {
+    this.method!.release(probe.index);
+    probe.done = true;
+    replaceExpired(this.all, probe, this.options.probes);
   }
 
-  private sendEcho(socket: PingSocket): string | null {
-    const failed = socket.send(this.options.destination, this.sequence, {
-      size: this.family.packet - HEADERS,
-      ttl: this.hop,
+  /** Reads what is there, or sleeps; true where it read. One message of each socket is read, errors first. */
+  private poll(until: number): boolean {
+    if (this.inbox.length === 0) {
+      this.sleeping = true;
+      this.timer.arm(Math.max(until, this.environment.scheduler.now));
+      return false;
+    }
+    if (this.method!.oneSocket) {
+      const error = this.inbox.findIndex((message) => message.error !== null);
+      this.settle(this.inbox.splice(Math.max(error, 0), 1));
+    } else this.settle(this.inbox.splice(0).sort((one, other) => one.probe.index - other.probe.index));
+    return true;
+  }
+
+  private wake(): void {
+    this.sleeping = false;
+    if (this.inbox.length > 0) this.poll(0);
+    this.begin();
+    this.turn();
+  }
+
+  private settle(messages: typeof this.inbox): void {
+    for (const { probe, from, error, at, packet } of messages) {
+      if (probe.done) continue;
+      const exceeded = error?.type === icmp.TIME_EXCEEDED && error.code === 0;
+      const answer = {
+        from,
+        receivedAt: at,
+        mark: error === null ? "" : markOf(error),
+        ttl: error?.ttl ?? null,
+        packet,
+      };
+      Object.assign(probe, { done: true, final: !exceeded, answer });
+      this.method!.release(probe.index);
+    }
+  }
+
+  /** False where the name of its address is not known yet: `getnameinfo()` keeps the process waiting. */
+  private print(probe: Probe): boolean {
+    const { probes, numeric } = this.options;
+    const { answer } = probe;
+    const place = probe.index % probes;
+    const heading = answer !== null && this.isNews(probe, place);
+    if (heading && !numeric && !this.lookUp(answer.from)) return false;
+    if (place === 0) {
+      this.flush();
+      this.line = `${String(probe.hop).padStart(2)} `;
+    }
+    if (answer === null) {
+      this.line += " *";
+      return true;
+    }
+    const address = formatIpv4(answer.from);
+    if (heading) this.line += numeric ? ` ${address}` : ` ${this.found} (${address})`;
+    this.found = null;
+    this.linePacket = answer.packet;
+    const micro = Math.floor((answer.receivedAt - probe.sentAt!) / 1000);
+    this.line += `  ${(micro / 1000).toFixed(3)} ms${answer.mark === "" ? "" : ` ${answer.mark}`}`;
+    return true;
+  }
+
+  /** The first answer of its hop, or one from another address than the last. */
+  private isNews({ index, answer }: Probe, place: number): boolean {
+    const last = this.all
+      .slice(index - place, index)
+      .reverse()
+      .find((probe) => probe.answer !== null);
+    return last?.answer?.from !== answer!.from;
+  }
+
+  private lookUp(address: number): boolean {
+    if (this.found !== null) return true;
+    this.asking = false;
+    nameOf(this.environment, address, (name) => {
+      this.found = name;
+      if (this.asking) this.turn();
     });
-    return failed === null ? null : `send: ${strerror(failed)}`;
+    this.asking = this.found === null;
+    return !this.asking;
   }
 
-  /** Each probe has a socket of its own: its errors are about it alone. */
-  private sendUdp(): string | null {
-    const { destination, port = 33_434 } = this.options;
-    const { sequence, family } = this;
-    const socket = this.environment.udp.open({ ttl: this.hop, reportErrors: true });
-    this.socket = socket;
-    socket.onError = ({ error, packet }) => this.failed(sequence, error, packet);
-    socket.onReceive = ({ from, packet }) =>
-      this.answered(sequence, { from: from.address, mark: "", reached: true, packet });
-    if (family.onePort && this.port !== 0) socket.bind(0, this.port);
-    const refused = socket.connect(destination, ((port + family.firstPort + sequence - 2) % 65_535) + 1);
-    if (refused !== null) return `connect: ${strerror(refused)}`;
-    this.port = socket.port;
-    const failed = socket.send(new Uint8Array(family.packet - HEADERS).map((_, i) => 0x40 + i));
-    return failed === null ? null : `send: ${strerror(failed)}`;
+  private flush(): void {
+    if (this.line !== "") this.environment.say(this.line, this.linePacket);
+    this.line = "";
+    this.linePacket = 0;
   }
 
-  private failed(sequence: number, error: ErrorMessage, packet: number): void {
-    const { from } = error;
-    if (error.type === icmp.TIME_EXCEEDED) this.answered(sequence, { from, mark: "", reached: false, packet });
-    else if (error.type === icmp.UNREACHABLE) {
-      const reached = error.code === icmp.PORT_UNREACHABLE;
-      if (!reached) this.refused++;
-      this.answered(sequence, { from, mark: markOf(error), reached, packet });
-    }
+  private fail(line: string): void {
+    this.flush();
+    this.environment.say(line);
+    this.finish(1);
   }
 
-  private answered(sequence: number, answer: Answer): void {
-    if (sequence !== this.sequence || this.answer || this.over) return;
-    this.answer = true;
-    const time = this.environment.scheduler.now - this.sentAt;
-    const { from } = answer;
-    const known = this.options.numeric === true || !this.family.names || this.names.has(from);
-    if (known) this.print(answer, time);
-    else {
-      this.waiting.cancel();
-      nameOf(this.environment, from, (name) => {
-        this.names.set(from, name);
-        if (!this.over) this.print(answer, time);
-      });
-    }
-  }
-
-  private print({ from, mark, reached, packet }: Answer, time: number): void {
-    const address = formatIpv4(from);
-    const { gap } = this.family;
-    const name = this.names.get(from) ?? address;
-    if (from !== this.lastFrom) this.line += gap + (this.options.numeric === true ? address : `${name} (${address})`);
-    this.lastFrom = from;
-    this.lastPacket = packet;
-    const micro = Math.floor(time / 1000);
-    this.line += `  ${(micro / 1000).toFixed(3)} ms${mark === "" ? "" : ` ${mark}`}`;
-    this.reached ||= reached;
-    this.waiting.armIn(0);
-  }
-
-  /** The probe under way is settled: it was answered, or nobody did in time. */
-  private settle(): void {
-    if (!this.answer) this.line += this.family.silence;
-    this.next();
-  }
-
-  private exit(status: number): void {
+  private finish(status: number): void {
+    this.flush();
     this.over = true;
-    this.waiting.cancel();
-    this.socket?.close();
-    this.echo?.close();
+    this.timer.cancel();
+    this.method?.close();
     this.environment.exit(status);
   }
 }
+
+const newProbe = (index: number, hop: number): Probe => ({
+  index,
+  hop,
+  sentAt: null,
+  done: false,
+  final: false,
+  answer: null,
+});

@@ -62,7 +62,7 @@ export type LabStep = PayloadSpec & {
   text?: string;
   dev?: string;
   up?: boolean;
-  /** A command line of a tool such as `ip addr`. */
+  /** A command line of a tool such as `ip addr`, or of a program such as `traceroute`. */
   command?: string;
 };
 

@@ -19,6 +19,7 @@ export interface FromScenario {
 
 /** Steps that send packets; without one, a case shows nothing. */
 const SENDS: readonly string[] = ["frame", "raw", "connect", "send"];
+const sends = ({ op, command = "" }: LabStep): boolean => SENDS.includes(op) || command.startsWith("traceroute");
 
 /**
  * The network of a scenario and what happens in it, as a case. What Docker made is part of the network. A program becomes
@@ -69,7 +70,7 @@ class Converter {
     if (this.docker !== null) this.lost.push(...dockerProcesses(this.docker));
     for (const i of (this.spec.faults ?? []).keys()) this.lost.push(`faults.${i}: the cables of a case are perfect`);
     for (const [i, step] of (this.spec.steps ?? []).entries()) this.step(step, i);
-    if (this.spec.steps !== undefined && !this.steps.some(({ op }) => SENDS.includes(op)))
+    if (this.spec.steps !== undefined && !this.steps.some(sends))
       throw this.scenario.material.source.error(
         ["steps"],
         "a step whose packets a case can say (ping, traceroute, udp-client or inject)",

@@ -1,6 +1,7 @@
 import { runTool, TOOL_NAMES } from "../inspect/command.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
 import { splitWords } from "../program/command-line.ts";
+import { PROGRAMS, parseCommand } from "../program/commands.ts";
 import { Capture } from "../trace/capture.ts";
 import { DROP_REASONS } from "../trace/reason.ts";
 import { type Recorder, ROW } from "../trace/recorder.ts";
@@ -29,6 +30,8 @@ const CLASSES: Readonly<Record<string, string>> = {
   otherhost: "other",
 };
 
+/** How long a program may run, in nanoseconds. */
+const LONGEST = 120e9;
 const LINE = { file: "", line: 1, column: 1 };
 
 /** What each step cannot do without. */
@@ -147,7 +150,7 @@ export class Lab {
         world.host(step.ns!).net.tracker.flush();
         return {};
       case "tool":
-        return this.tool(step);
+        return this.tool(step, i);
       case "state":
         return {
           conntrack: { [step.ns!]: connections(world.host(step.ns!).net, this.now) },
@@ -159,12 +162,35 @@ export class Lab {
     }
   }
 
-  private tool(step: LabStep): Record<string, unknown> {
+  private tool(step: LabStep, i: number): Record<string, unknown> {
     const machine = { world: this.world, host: this.world.host(step.ns!), docker: null };
     const [name = "", ...words] = splitWords(step.command!, LINE).map(({ text }) => text);
     const printed = runTool(name, words, machine);
-    if (printed === null) throw new RangeError(`no tool ${name} (${TOOL_NAMES.join(", ")})`);
-    return { ...printed };
+    if (printed !== null) return { ...printed };
+    if (!PROGRAMS.includes(name)) throw new RangeError(`no tool ${name} (${[...TOOL_NAMES, ...PROGRAMS].join(", ")})`);
+    return this.program(step, i);
+  }
+
+  /** Runs a program to its end. */
+  private program({ ns, command }: LabStep, i: number): Record<string, unknown> {
+    const host = this.world.host(ns!);
+    const { scheduler } = this.world.fabric;
+    const printed: { out: string; err: string; status: number | null } = { out: "", err: "", status: null };
+    parseCommand(command!, LINE).start({
+      ...host,
+      scheduler,
+      random: host.net.random.fork(`step ${i}`),
+      say: (line) => {
+        printed.out += `${line}\n`;
+      },
+      exit: (status) => {
+        printed.status = status;
+      },
+    });
+    this.world.settle();
+    for (const end = this.now + LONGEST; printed.status === null; this.world.run(this.now + 1e6))
+      if (this.now > end) throw new RangeError(`${command} does not end within two minutes`);
+    return printed;
   }
 
   private frame(step: LabStep): Record<string, unknown> {

@@ -1,4 +1,4 @@
-import type { Datagram, Errno, IcmpError, NetworkStack, Transport } from "../kernel/protocol.ts";
+import type { Datagram, Errno, IcmpError, NetworkStack, TcpSettings, Transport } from "../kernel/protocol.ts";
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import type { Scheduler, Sink } from "../sim/scheduler.ts";
@@ -74,6 +74,11 @@ export class TcpSockets implements Transport {
 
   open(options: TcpOptions = {}): TcpSocket {
     return new TcpSocket(this, options);
+  }
+
+  /** The sysctls of the namespace. */
+  get sysctls(): TcpSettings {
+    return this.stack.tcp;
   }
 
   /** All connections, TIME_WAIT included. */

@@ -308,7 +308,7 @@ export class UdpSockets implements Transport {
 
 /** `ip_local_error()`: no ICMP message told it. */
 function localError(errno: Errno, information: number, to: SocketError["to"]): SocketError {
-  return { errno, error: { type: 0, code: 0, information, from: 0 }, to, packet: 0 };
+  return { errno, error: { type: 0, code: 0, information, from: 0, ttl: 0 }, to, packet: 0 };
 }
 
 function hand(socket: UdpSocket, datagram: Received): void {

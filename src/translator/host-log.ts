@@ -44,16 +44,17 @@ export function parseBytes(text: string): Uint8Array {
 
 function formatFailure({ errno, icmp }: HostFailure): string {
   if (icmp === null) return errno;
-  return `${errno} ${icmp.type} ${icmp.code} ${icmp.information} ${formatIpv4(icmp.from)}`;
+  return `${errno} ${icmp.type} ${icmp.code} ${icmp.information} ${formatIpv4(icmp.from)} ${icmp.ttl}`;
 }
 
-function parseFailure([errno, type, code, information, from]: readonly string[]): HostFailure {
+function parseFailure([errno, type, code, information, from, ttl]: readonly string[]): HostFailure {
   if (from === undefined) return { errno: errno as Errno, icmp: null };
   const icmp: IcmpError = {
     type: Number(type),
     code: Number(code),
     information: Number(information),
     from: parseIpv4(from),
+    ttl: Number(ttl),
   };
   return { errno: errno as Errno, icmp };
 }

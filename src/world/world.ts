@@ -11,6 +11,7 @@ import { Packet } from "../packet/packet.ts";
 import { lookUpHosts, parseResolvConf } from "../program/resolv-conf.ts";
 import type { RunEnd } from "../sim/scheduler.ts";
 import { PingSockets } from "../socket/ping.ts";
+import { RawSockets } from "../socket/raw.ts";
 import { TcpSockets } from "../socket/tcp.ts";
 import { UdpSockets } from "../socket/udp.ts";
 import { UnixSockets } from "../socket/unix.ts";
@@ -39,6 +40,7 @@ export interface Host {
   readonly udp: UdpSockets;
   readonly tcp: TcpSockets;
   readonly ping: PingSockets;
+  readonly raw: RawSockets;
   /** By path; hosts that share a file system share it. */
   readonly unix: UnixSockets;
   /** Environment variables of its programs. */
@@ -92,6 +94,7 @@ export class World {
       udp: new UdpSockets(net, net.random.fork("udp")),
       tcp: new TcpSockets(net, scheduler, net.random.fork("tcp")),
       ping: new PingSockets(net),
+      raw: new RawSockets(net),
       unix,
       env: {},
       files: new Map(),

@@ -151,9 +151,9 @@ describe("ICMP of vpnkit", () => {
     ping(stage, { rest: (77 << 16) | 5 });
     const { events } = stage.host.pings[0]!;
     const from = endpoint("198.51.100.1:0").address;
-    events.error({ errno: "EHOSTUNREACH", icmp: { type: 3, code: 1, information: 0, from } }, 5, 0);
+    events.error({ errno: "EHOSTUNREACH", icmp: { type: 3, code: 1, information: 0, from, ttl: 60 } }, 5, 0);
     expect(stage.take()).toEqual([]);
-    events.error({ errno: "EHOSTUNREACH", icmp: { type: 11, code: 0, information: 0, from } }, 5, 0);
+    events.error({ errno: "EHOSTUNREACH", icmp: { type: 11, code: 0, information: 0, from, ttl: 60 } }, 5, 0);
     const [frame] = stage.take();
     expect(frame).toMatchObject({ source: "198.51.100.1", destination: GUEST });
     expect(readError(frame!)).toMatchObject({ type: 11, quotedSource: GUEST, quotedDestination: REMOTE, valid: true });

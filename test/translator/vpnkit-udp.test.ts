@@ -147,7 +147,7 @@ describe("UDP of vpnkit", () => {
       [icmp.TIME_EXCEEDED, 0],
       [icmp.UNREACHABLE, icmp.PORT_UNREACHABLE],
     ] as const) {
-      const error = { type, code, information: 0, from: router };
+      const error = { type, code, information: 0, from: router, ttl: 60 };
       stage.host.datagramSockets[0]!.events.error(
         { errno: "EHOSTUNREACH", icmp: error },
         endpoint(`${REMOTE}:9000`),
