@@ -63,6 +63,11 @@ const CONNECT: OptionTable = {
   flags: [],
   letters: {},
 };
+const PULL: OptionTable = {
+  values: ["platform"],
+  flags: words("quiet all-tags disable-content-trust"),
+  letters: { q: "quiet", a: "all-tags" },
+};
 const PLAIN: OptionTable = {
   values: words("time timeout signal"),
   flags: words("force volumes attach interactive link"),
@@ -199,6 +204,10 @@ export function parseDockerLine(text: string, place: Word["place"]): DockerLine 
       const [network, container] = [given.operand(0, "a network"), given.operand(1, "a container")];
       return { command: { kind: "disconnect", network, container }, notices: [] };
     }
+    case "pull": {
+      const given = new Given(word, rest, PULL);
+      return { command: { kind: "pull", image: given.operand(0, "an image") }, notices: [] };
+    }
     case "start":
     case "stop":
     case "restart":
@@ -212,7 +221,7 @@ export function parseDockerLine(text: string, place: Word["place"]): DockerLine 
   }
   throw refuse(
     word,
-    "docker run, create, start, stop, restart, rm, or network create, connect, disconnect, rm",
+    "docker run, create, start, stop, restart, rm, pull, or network create, connect, disconnect, rm",
     `docker: unknown command: docker ${verb}`,
   );
 }

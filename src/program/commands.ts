@@ -5,8 +5,10 @@ import { CURL_GRAMMAR } from "./curl-options.ts";
 import { parseDig } from "./dig.ts";
 import { parseDnsServer } from "./dns-server.ts";
 import { DOCKER_PROXY_GRAMMAR, parseDockerProxy } from "./docker-proxy.ts";
+import { parseDockerSocketProxy } from "./docker-socket-proxy.ts";
 import { parseHttpProxy } from "./http-proxy.ts";
 import { parseHttpServer } from "./http-server.ts";
+import { parseCrictl, parseK3s } from "./k3s.ts";
 import { parseNslookup } from "./nslookup.ts";
 import { parseBusyboxPing, parsePing } from "./ping.ts";
 import type { Program } from "./program.ts";
@@ -14,6 +16,7 @@ import { parseRegistry } from "./registry.ts";
 import { parseTcpClient } from "./tcp-client.ts";
 import { parseTcpEchoServer } from "./tcp-echo-server.ts";
 import { parseTraceroute } from "./traceroute.ts";
+import { parseTraefik, TRAEFIK_GRAMMAR } from "./traefik.ts";
 import { parseUdpClient } from "./udp-client.ts";
 import { parseUdpEchoServer } from "./udp-echo-server.ts";
 
@@ -33,6 +36,10 @@ const COMMANDS: Commands = {
   "docker-proxy": [DOCKER_PROXY_GRAMMAR, parseDockerProxy],
   dig: ["p:t:x:", parseDig],
   nslookup: [{ letters: "", long: { timeout: ":" } }, parseNslookup],
+  "docker-socket-proxy": ["", parseDockerSocketProxy],
+  traefik: [TRAEFIK_GRAMMAR, parseTraefik],
+  k3s: ["", parseK3s],
+  crictl: ["", parseCrictl],
   registry: ["b:", parseRegistry],
   "dns-server": ["b:p:t:W:f:", parseDnsServer],
 };

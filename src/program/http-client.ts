@@ -18,6 +18,12 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+/** An answer that is told as it comes, for it may never end. */
+export interface HttpStreaming {
+  head(head: HttpHead, status: number): void;
+  piece(text: string): void;
+}
+
 /** One request after the other on one connection. */
 export class HttpClient {
   /** The connection ends before the answer does. */
@@ -27,12 +33,16 @@ export class HttpClient {
   private method = "";
   private head: HttpHead | null = null;
   private body = "";
+  private streaming: HttpStreaming | null = null;
 
   constructor(private readonly stream: Stream<StreamSocket>) {
     this.reader = new HttpReader({
       head: (head) => this.readHead(head),
       body: (data) => {
-        for (const byte of data) this.body += String.fromCharCode(byte);
+        let text = "";
+        for (const byte of data) text += String.fromCharCode(byte);
+        if (this.streaming === null) this.body += text;
+        else this.streaming.piece(text);
       },
       end: () => this.end(),
       bad: (what) => this.fail(what),
@@ -61,6 +71,15 @@ export class HttpClient {
     this.stream.start();
   }
 
+  /** `ended` when there is no more. */
+  follow(request: HttpRequest, streaming: HttpStreaming, ended: () => void): void {
+    this.streaming = streaming;
+    this.send(request, () => {
+      this.streaming = null;
+      ended();
+    });
+  }
+
   close(): void {
     this.onBroken = null;
     this.answered = null;
@@ -71,6 +90,7 @@ export class HttpClient {
     this.head = head;
     this.body = "";
     const status = statusOf(head);
+    this.streaming?.head(head, status);
     if (this.method === "HEAD" || status === 204 || status === 304) return 0;
     return bodyLength(head, "response") ?? "close";
   }

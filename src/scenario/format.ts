@@ -360,6 +360,7 @@ export const LESSON_GROUPS = [
   "Networks apart",
   "Names, addresses and sizes",
   "Docker among others",
+  "The control plane",
 ] as const;
 
 const ANSWERS = "two to six answers, one of them correct";
