@@ -35,7 +35,7 @@ const PACKAGES = {
   "ip-address": ["wire"],
   "dns-packet": ["wire"],
   buffer: ["wire"],
-  yaml: ["docker", "scenario"],
+  yaml: ["program", "docker", "scenario"],
   zod: ["docker", "scenario"],
   commander: ["cli"],
   picocolors: ["cli"],

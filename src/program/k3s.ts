@@ -1,5 +1,4 @@
 import { parse } from "yaml";
-import { z } from "zod";
 import type { Arguments } from "./command-line.ts";
 import { dial } from "./dial.ts";
 import { HttpClient } from "./http-client.ts";
@@ -11,10 +10,6 @@ import { Stream } from "./stream.ts";
 const SOCKET = "/run/k3s/containerd/containerd.sock";
 const PULL_IMAGE = "/runtime.v1.ImageService/PullImage";
 const REGISTRIES = "/etc/rancher/k3s/registries.yaml";
-const FILE = z.looseObject({
-  mirrors: z.record(z.string(), z.looseObject({ endpoint: z.array(z.string()).nullish() }).nullish()).nullish(),
-});
-
 /** `k3s server`, or `k3s agent`. @throws {InputError} */
 export function parseK3s(words: Arguments): Program {
   const word = words.operand("server or agent");
@@ -63,7 +58,7 @@ export function k3s(): Program {
   };
 }
 
-/** Null for a file that is none. */
+/** The endpoints of each registry; null for a file that is no YAML. */
 function readMirrors(text: string): ReadonlyMap<string, readonly string[]> | null {
   let value: unknown;
   try {
@@ -71,10 +66,12 @@ function readMirrors(text: string): ReadonlyMap<string, readonly string[]> | nul
   } catch {
     return null;
   }
-  const { data } = FILE.safeParse(value ?? {});
-  if (data === undefined) return null;
-  return new Map(Object.entries(data.mirrors ?? {}).map(([registry, mirror]) => [registry, mirror?.endpoint ?? []]));
+  const entries = Object.entries(Object(Object(value).mirrors)) as [string, unknown][];
+  return new Map(entries.map(([registry, mirror]) => [registry, textsOf(Object(mirror).endpoint)]));
 }
+
+const textsOf = (list: unknown): string[] =>
+  Array.isArray(list) ? list.filter((item): item is string => typeof item === "string") : [];
 
 /** `crictl pull image`. @throws {InputError} */
 export function parseCrictl(words: Arguments): Program {
