@@ -18,7 +18,7 @@ const UNWATCHED = [Loopback, Dummy];
 export function operState(device: Device, net: Namespace): OperState {
   if (!device.up) return "DOWN";
   if (UNWATCHED.some((kind) => device instanceof kind)) return "UNKNOWN";
-  if (device instanceof Bridge && !device.hadPort) return "UNKNOWN";
+  if (device instanceof Bridge && !device.selected) return "UNKNOWN";
   if (device.carrier) return "UP";
   if (!(device instanceof Veth)) return "DOWN";
   const namesake = [...net.inDevices.values()].find((other) => other.device.ifindex === device.peer.ifindex);

@@ -180,10 +180,13 @@ export class BridgeNetfilter implements BridgeFilter {
       return false;
     }
     const mtu = fragmentMax === 0 ? bridge.mtu : Math.min(bridge.mtu, fragmentMax);
+    // br_validate_ipv4() has emptied its control block (IPSKB_FRAG_PMTU).
+    packet.fragmentDf = false;
     fragment(packet, this.net, mtu, (piece) => {
       // skb_cow_head(): it goes on in a copy of what the taps share.
       piece.shown = null;
       bridge.push(piece, to);
+      return true;
     });
     return false;
   }

@@ -20,10 +20,10 @@ function blankOptions(packet: Packet): void {
 }
 
 /**
- * `ip_do_fragment()`: cuts a datagram into pieces that fit `mtu` bytes and hands them to `send` in order. What is in
- * pieces already that still fit leaves in these. Takes ownership.
+ * `ip_do_fragment()`: cuts a datagram into pieces that fit `mtu` bytes and hands them to `send` in order, until it
+ * says no. What is in pieces already that still fit leaves in these. Takes ownership.
  */
-export function fragment(packet: Packet, net: Namespace, mtu: number, send: (piece: Packet) => void): void {
+export function fragment(packet: Packet, net: Namespace, mtu: number, send: (piece: Packet) => boolean): void {
   const header = ipv4.headerLength(packet.view, NETWORK);
   const word = ipv4.fragmentWord(packet.view, NETWORK);
   const start = word & ipv4.OFFSET_MASK;
@@ -44,6 +44,7 @@ export function fragment(packet: Packet, net: Namespace, mtu: number, send: (pie
     piece.gateway = packet.gateway;
     piece.connection = packet.connection;
     piece.connectionState = packet.connectionState;
+    piece.attached = packet.attached;
     piece.arrival = packet.arrival;
     // The first piece is the datagram itself.
     if (ready !== null && i === 0) piece.checksumValid = packet.checksumValid;
@@ -55,7 +56,7 @@ export function fragment(packet: Packet, net: Namespace, mtu: number, send: (pie
     piece.shown = shown;
     overwrite(piece, NETWORK);
     net.born(piece, net.place, 2);
-    send(piece);
+    if (!send(piece)) break;
     offset += length;
   }
   net.fabric.consume(packet, net.place, "fragmentation");

@@ -14,6 +14,11 @@ export function forward(packet: Packet, from: InDevice): void {
   const { view } = packet;
   const route = packet.route as Route;
   const to = route.device!;
+  // What TPROXY has given to a socket stays here.
+  if (packet.socket !== null) {
+    net.fabric.drop(packet, from.device.place, "NOT_SPECIFIED");
+    return;
+  }
   if (!from.forwarding) {
     net.fabric.drop(packet, from.device.place, "IP_INADDRERRORS");
     return;

@@ -7,6 +7,7 @@ import { pull } from "./fragment.ts";
 import type { InDevice } from "./in-device.ts";
 import { forward } from "./ip-forward.ts";
 import { receiveOptions } from "./ip-options.ts";
+import { isJoined } from "./ip-output.ts";
 import { localDeliver } from "./local-delivery.ts";
 import { isRefusal, routeInput } from "./route.ts";
 
@@ -29,6 +30,8 @@ export function checkHeader(packet: Packet, device: InDevice): boolean {
 /** `ip_rcv()`: an IPv4 packet has arrived. Takes ownership. */
 export function ipReceive(packet: Packet, device: InDevice): void {
   if (!checkHeader(packet, device)) return;
+  // skb_orphan(): a socket that TPROXY found on the bridge is forgotten.
+  packet.socket = null;
   // ip_rcv_core() starts with an empty control block: what a bridge gathered is no longer held to its fragments' size.
   if (packet.fragmentMax !== 0) {
     packet.fragmentMax = 0;
@@ -59,6 +62,11 @@ function finish(packet: Packet, device: InDevice): void {
   const group = packet.type === "broadcast" || packet.type === "multicast";
   if (group && device.dropUnicastInGroup && route.type !== "broadcast" && route.type !== "multicast") {
     net.fabric.drop(packet, device.device.place, "UNICAST_IN_L2_MULTICAST");
+    return;
+  }
+  // The output route of what came over lo leads nowhere for a group that nobody here is in (dst_discard()).
+  if (route.type === "multicast" && !isJoined(route)) {
+    net.fabric.drop(packet, device.device.place, "NOT_SPECIFIED");
     return;
   }
   if (route.type === "unicast") {

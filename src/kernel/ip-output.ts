@@ -51,7 +51,7 @@ function loopBack(packet: Packet, net: Namespace, to: InDevice): void {
 }
 
 /** Every host is a member of 224.0.0.1; others would be joined by a program. */
-const isJoined = (route: Route): boolean => route.type === "multicast" && route.destination === (0xe0000001 | 0);
+export const isJoined = (route: Route): boolean => route.type === "multicast" && route.destination === (0xe0000001 | 0);
 
 /** `ip_finish_output()`: fragments what is too long. Takes ownership. */
 function finishOutput(packet: Packet, net: Namespace, to: InDevice): Errno | null {
@@ -66,7 +66,8 @@ function finishOutput(packet: Packet, net: Namespace, to: InDevice): Errno | nul
   }
   let error: Errno | null = null;
   fragment(packet, net, packet.fragmentMax === 0 ? mtu : Math.min(mtu, packet.fragmentMax), (piece) => {
-    error = emit(piece, to) ?? error;
+    error = emit(piece, to);
+    return error === null;
   });
   return error;
 }

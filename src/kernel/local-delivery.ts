@@ -23,6 +23,7 @@ export function localDeliver(packet: Packet, device: InDevice): void {
     // nf_reset_ct(): what answers it is a packet of its own.
     packet.connection = null;
     packet.connectionState = "NONE";
+    packet.attached = false;
   }
   if (protocol === ipv4.PROTOCOL_ICMP) {
     icmpReceive(net, packet, at);

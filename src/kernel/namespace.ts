@@ -36,6 +36,7 @@ import type {
   NetworkStack,
   OutputPath,
   RawTap,
+  SeenSocket,
   Sender,
   TcpName,
   TcpSettings,
@@ -141,6 +142,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     this.byName.set(device.name, device);
     this.sysctls.addDevice(device.name);
     inDevice.refresh();
+    device.host = inDevice;
     device.receiver ??= inDevice;
     device.watchers.push(this);
     if (device instanceof Bridge) device.filter = this.bridgeNetfilter;
@@ -274,10 +276,11 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   }
 
   /** `inet_can_nonlocal_bind()`, `inet_addr_valid_or_nonlocal()`: own, broadcast and multicast addresses. */
-  mayBind(address: number): "own" | "group" | null {
+  mayBind(address: number, transparent: boolean): "own" | "group" | null {
     const type = this.addressType(address, null);
-    if (type === "LOCAL") return "own";
-    return type === "BROADCAST" || type === "MULTICAST" ? "group" : null;
+    if (type === "BROADCAST" || type === "MULTICAST") return "group";
+    const foreign = transparent || this.sysctls.get("net.ipv4.ip_nonlocal_bind") !== 0;
+    return type === "LOCAL" || foreign ? "own" : null;
   }
 
   isForGroup(packet: Packet): boolean {
@@ -286,6 +289,14 @@ export class Namespace implements NetworkStack, DeviceWatcher {
 
   isLocal(address: number): boolean {
     return this.addressType(address, null) === "LOCAL";
+  }
+
+  /** `__ip_dev_find()`: where an address of our own is; null for an address of somebody else. */
+  owner(address: number): InDevice | null {
+    const device = this.addresses.get(address);
+    if (device !== undefined) return device;
+    const route = this.fib.lookupLocal(address);
+    return route?.type === "local" ? route.device : null;
   }
 
   /** The first address of a device; 0 for none. */
@@ -437,7 +448,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     this.rawSockets++;
     const error = this.launch(packet);
     this.rawSockets--;
-    return error;
+    return error === "ENOBUFS" ? null : error;
   }
 
   /** `ip_local_out()` of a packet that is complete and routed. Takes ownership. */
@@ -477,6 +488,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       tos: ipv4.tos(view, NETWORK),
       mark: packet.mark,
       device: (packet.socket as Partial<Sender> | null)?.device ?? 0,
+      anySource: true,
     });
     if (found.error !== null) {
       this.dropError = found.error;
@@ -498,6 +510,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const { view } = copy;
     copy.connection = null;
     copy.connectionState = "UNTRACKED";
+    copy.attached = false;
     copy.route = found.route;
     copy.gateway = found.gateway || gateway;
     copy.bridgeIn = 0;
@@ -580,8 +593,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     );
   }
 
-  resetTcp(packet: Packet, at: number, mark: number): void {
-    answerReset(this, packet, at, mark);
+  resetTcp(packet: Packet, at: number, socket: SeenSocket | null): void {
+    answerReset(this, packet, at, socket);
   }
 
   portUnreachable(packet: Packet): void {

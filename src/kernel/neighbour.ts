@@ -120,8 +120,7 @@ export class Neighbour {
     if (packet.bridgeDnat) ethernet.setSource(view, FRAME, packet.bridgeSourceHigh, packet.bridgeSourceLow);
     else ethernet.setSource(view, FRAME, device.macHigh, device.macLow);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
-    device.send(packet);
-    return null;
+    return device.send(packet) ? null : "ENOBUFS";
   }
 
   /** `neigh_event_send()`: true when the packet has to wait, or was lost. Takes ownership when true. */

@@ -51,6 +51,10 @@ export interface SeenSocket {
   readonly address: number;
   /** `SO_MARK`. */
   readonly mark: number;
+  /** It has a peer, so that it takes nothing else. */
+  readonly connected: boolean;
+  /** `IP_TRANSPARENT`: it may have an address of somebody else. */
+  readonly transparent: boolean;
   /** False for what stands in for one: an answered SYN, a closed connection that waits (`sk_fullsock()`). */
   readonly full: boolean;
 }
@@ -82,6 +86,8 @@ export interface Destination {
   readonly mark: number;
   /** Index of the device it must leave by; 0 for any. */
   readonly device: number;
+  /** The source need not be an address of this host (`FLOWI_FLAG_ANYSRC`). */
+  readonly anySource?: boolean;
 }
 
 /** The answer: the source to use and the path's MTU, or why not. */
@@ -168,14 +174,17 @@ export interface NetworkStack {
   send(datagram: Datagram): Errno | null;
   register(protocol: number, transport: Transport): void;
   raw: RawTap | null;
-  /** What a socket may bind to: an address of this host, or a broadcast or multicast group; null for neither. */
-  mayBind(address: number): "own" | "group" | null;
+  /**
+   * What a socket may bind to: an address of this host, or a broadcast or multicast group; null for neither. To a
+   * transparent socket every other address is its own, too.
+   */
+  mayBind(address: number, transparent: boolean): "own" | "group" | null;
   /** It was routed to a broadcast or multicast group. Borrows. */
   isForGroup(packet: Packet): boolean;
   /** ICMP port unreachable to the sender. Borrows. */
   portUnreachable(packet: Packet): void;
-  /** The RST that answers a TCP segment (`tcp_v4_send_reset()`); `at` is its header. Borrows. */
-  resetTcp(packet: Packet, at: number, mark: number): void;
+  /** The RST that answers a TCP segment (`tcp_v4_send_reset()`); `at` is its header, `socket` whose it is. Borrows. */
+  resetTcp(packet: Packet, at: number, socket: SeenSocket | null): void;
   /** What an ICMP error says of the path of a packet that we sent; `quoted` is the quoted IPv4 header. Borrows. */
   noteError(packet: Packet, quoted: number, error: IcmpError): void;
   /** Tells the trace what becomes of a TCP socket; `packet` caused it, 0 for none. */

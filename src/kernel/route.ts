@@ -205,14 +205,14 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
   const { source } = to;
   if (source !== 0 && (isMulticast(source) || source === -1 || isZeronet(source)))
     return { error: "EINVAL", route: null };
+  const group = isMulticast(to.destination) || to.destination === -1;
+  if (source !== 0 && (to.anySource !== true || (group && to.device === 0)) && net.owner(source) === null)
+    return { error: "ENETUNREACH", route: null };
   if (to.device !== 0 && net.deviceByIndex(to.device)?.up !== true) return { error: "ENETUNREACH", route: null };
   if (to.destination === 0) return toSelf(net, source || LOCALHOST);
   const { destination } = to;
-  if (to.device === 0 && source !== 0 && (isMulticast(destination) || destination === -1)) {
-    const owner = net.addresses.get(source);
-    if (owner !== undefined) return viaDevice(net, owner, destination, source);
-  }
-  if (to.device !== 0 && (isMulticast(destination) || destination === -1)) {
+  if (to.device === 0 && source !== 0 && group) return viaDevice(net, net.owner(source)!, destination, source);
+  if (to.device !== 0 && group) {
     const device = net.inDevices.get(to.device);
     if (device === undefined) return { error: "ENETUNREACH", route: null };
     return viaDevice(net, device, destination, source || selectAddress(net, device, 0, "link"));
@@ -229,7 +229,7 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
   if (isLoopback(source) && !route.device!.isLoopback && !route.device!.routeLocalnet)
     return { error: "EINVAL", route: null };
   const chosen = source || preferredSource(net, route);
-  if (isMulticast(destination) || destination === -1) return viaDevice(net, route.device!, destination, chosen);
+  if (group) return viaDevice(net, route.device!, destination, chosen);
   const exception = net.paths.exception(destination);
   const gateway = exception !== null && exception.gateway !== 0 ? exception.gateway : route.gateway;
   return { error: null, route, source: chosen, gateway };

@@ -5,6 +5,7 @@ import * as tcp from "../wire/tcp.ts";
 import type { Route } from "./fib.ts";
 import { echoOptions } from "./ip-options.ts";
 import type { Namespace } from "./namespace.ts";
+import type { SeenSocket } from "./protocol.ts";
 
 /** The fields of the RST that answers a segment (RFC 9293, 3.5.2); `bytes` is the segment's length. */
 export function resetFields(view: DataView, at: number, bytes: number) {
@@ -38,12 +39,12 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
     net.fabric.drop(packet, net.place, bad);
     return;
   }
-  answerReset(net, packet, at, 0);
+  answerReset(net, packet, at, null);
   net.fabric.drop(packet, net.place, "NO_SOCKET");
 }
 
 /** `tcp_v4_send_reset()`. A RST is never answered. Borrows. */
-export function answerReset(net: Namespace, packet: Packet, at: number, mark: number): void {
+export function answerReset(net: Namespace, packet: Packet, at: number, socket: SeenSocket | null): void {
   const { view } = packet;
   const mayAnswer = (tcp.flags(view, at) & tcp.RST) === 0 && (packet.route as Route).type === "local";
   const options = echoOptions(packet, net);
@@ -55,8 +56,9 @@ export function answerReset(net: Namespace, packet: Packet, at: number, mark: nu
       destination: options.firstHop || destination,
       source,
       tos: ipv4.tos(view, NETWORK) & 0xfc,
-      mark,
+      mark: socket?.mark ?? 0,
       device: 0,
+      anySource: socket?.transparent === true,
       protocol: ipv4.PROTOCOL_TCP,
       ttl: 0,
       dontFragment: true,

@@ -99,13 +99,14 @@ export class BridgePort implements Receiver {
     this.finish(packet);
   }
 
-  /** 01:80:c2:00:00:01 to 0f: never forwarded; pause frames end here, the others are for this host alone. */
+  /** 01:80:c2:00:00:01 to 0f: never forwarded; pause frames end here, the host receives the others on the port itself. */
   private linkLocal(packet: Packet, group: number): void {
     const { bridge, device } = this;
     if (group === 1) bridge.fabric.drop(packet, device.place, "NOT_SPECIFIED");
     else {
       if (this.learning && this.forwarding) this.learn(packet);
-      bridge.fabric.consume(packet, device.place, "link-local group");
+      if (device.host !== null) device.host.receive(packet);
+      else bridge.fabric.drop(packet, device.place, "NOT_SPECIFIED");
     }
   }
 
@@ -199,11 +200,11 @@ export class Bridge extends Device implements DeviceWatcher {
   }
 
   private hadCarrier = true;
-  /** There was a port once; until then `br_port_state_selection()` leaves the carrier alone. */
-  hadPort = false;
+  /** Until it has looked at its ports there is a carrier. */
+  selected = false;
 
   override get carrier(): boolean {
-    return !this.hadPort || this.ports.some((port) => port.device.up && port.device.carrier);
+    return !this.selected || this.ports.some((port) => port.device.up && port.device.carrier);
   }
 
   /** `brctl addif`. */
@@ -215,11 +216,16 @@ export class Bridge extends Device implements DeviceWatcher {
     if (this.fdb.find(device.macHigh, device.macLow) === null)
       this.fdb.add(new FdbEntry(device.macHigh, device.macLow, port, "permanent", 0));
     if (!this.fixedMac) this.takeLowestMac();
-    this.hadPort = true;
-    this.tellCarrier();
+    this.selectPortStates();
     // br_mtu_auto_adjust(): no more than what every port takes.
     this.mtu = Math.min(...this.ports.map((each) => each.device.mtu));
     return port;
+  }
+
+  /** `br_port_state_selection()`: from now on it has the carrier of its ports; an address of its own makes it look, too. */
+  selectPortStates(): void {
+    this.selected = true;
+    this.tellCarrier();
   }
 
   /** `br_del_if()`: the device belongs to nobody. */
@@ -228,7 +234,7 @@ export class Bridge extends Device implements DeviceWatcher {
     if (port === null) return;
     this.ports.splice(this.ports.indexOf(port), 1);
     this.fdb.remove((entry) => entry.port === port);
-    device.receiver = null;
+    device.receiver = device.host;
     device.watchers.splice(device.watchers.indexOf(this), 1);
     if (!this.fixedMac) this.takeLowestMac();
     this.tellCarrier();
@@ -268,8 +274,12 @@ export class Bridge extends Device implements DeviceWatcher {
   }
 
   /** `br_dev_xmit()`: a frame of the host's own. */
-  protected override transmit(packet: Packet): void {
-    if (this.filter !== null && !this.filter.transmit(packet, this)) return;
+  protected override transmit(packet: Packet): boolean {
+    if (this.filter === null || this.filter.transmit(packet, this)) this.sendOwn(packet);
+    return true;
+  }
+
+  private sendOwn(packet: Packet): void {
     this.countSent(packet);
     const high = ethernet.destinationHigh(packet.view, FRAME);
     const low = ethernet.destinationLow(packet.view, FRAME);

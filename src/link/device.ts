@@ -61,7 +61,9 @@ export abstract class Device {
   up = false;
   /** It was up once, which gave it a queueing discipline, `dev_activate()`. */
   activated = false;
-  /** What takes the frames that arrive here: a namespace, or the bridge this device is a port of (`rx_handler`). */
+  /** The namespace that it is in; null for none. */
+  host: Receiver | null = null;
+  /** What takes the frames that arrive here: the namespace, or the bridge this device is a port of (`rx_handler`). */
   receiver: Receiver | null = null;
   readonly watchers: DeviceWatcher[] = [];
   readonly counters: DeviceCounters = {
@@ -112,17 +114,20 @@ export abstract class Device {
     return null;
   }
 
-  /** `dev_queue_xmit()`: sends a frame whose Ethernet header is complete. Takes ownership. */
-  send(packet: Packet): void {
+  /**
+   * `dev_queue_xmit()`: sends a frame whose Ethernet header is complete. False when the device would not have it
+   * (NET_XMIT_DROP). Takes ownership.
+   */
+  send(packet: Packet): boolean {
     // Without a carrier the queue is noop_qdisc: `noop_enqueue()`.
     if (!this.up || !this.carrier) {
       this.counters.txDropped++;
       this.fabric.drop(packet, this.place, "QDISC_DROP");
-      return;
+      return true;
     }
     if (packet.segmentSize !== 0) {
       this.sendSegments(packet);
-      return;
+      return true;
     }
     packet.device = this.index;
     const trace = this.fabric.trace;
@@ -140,12 +145,13 @@ export abstract class Device {
     if (this.fabric.capture !== null) this.tap(packet, "out");
     const { scheduler } = this.fabric;
     scheduler.disable();
-    this.transmit(packet);
+    const taken = this.transmit(packet);
     scheduler.enable();
+    return taken;
   }
 
-  /** `ndo_start_xmit()`: what this kind of device does with a frame. Takes ownership. */
-  protected abstract transmit(packet: Packet): void;
+  /** `ndo_start_xmit()`: what this kind of device does with a frame; false when it refuses it. Takes ownership. */
+  protected abstract transmit(packet: Packet): boolean;
 
   /** `netif_receive_skb()`: a frame has arrived here. Takes ownership. */
   receive(packet: Packet): void {

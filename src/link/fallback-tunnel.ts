@@ -29,7 +29,8 @@ export class FallbackTunnel extends Device {
     if (up) throw new RangeError(`hopscope does not model tunnels: ${this.name} stays down`);
   }
 
-  protected override transmit(packet: Packet): void {
+  protected override transmit(packet: Packet): boolean {
     this.fabric.drop(packet, this.place, "DEV_READY");
+    return true;
   }
 }

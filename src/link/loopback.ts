@@ -13,10 +13,11 @@ export class Loopback extends Device {
     return packet.length - ETHERNET_HEADER;
   }
 
-  protected override transmit(packet: Packet): void {
+  protected override transmit(packet: Packet): boolean {
     this.countSent(packet);
     packet.socket = null;
     this.classify(packet);
     this.fabric.scheduler.defer(this, packet);
+    return true;
   }
 }

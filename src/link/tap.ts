@@ -26,9 +26,10 @@ export class Tap extends Device {
     return null;
   }
 
-  protected override transmit(packet: Packet): void {
+  protected override transmit(packet: Packet): boolean {
     this.countSent(packet);
     this.onFrame!(packet.bytes.subarray(FRAME, packet.end));
     this.fabric.consume(packet, this.place, "program");
+    return true;
   }
 }

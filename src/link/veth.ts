@@ -32,25 +32,27 @@ export class Veth extends Device {
     for (const watcher of this.peer.watchers) watcher.deviceChanged(this.peer);
   }
 
-  protected override transmit(packet: Packet): void {
+  protected override transmit(packet: Packet): boolean {
     const peer = this.peer;
     if (!peer.accepts(packet)) {
       this.counters.txDropped++;
       if (peer.up) peer.counters.rxDropped++;
       this.fabric.drop(packet, this.place, peer.up ? "PKT_TOO_BIG" : "DEV_READY");
-      return;
+      return false;
     }
     this.countSent(packet);
     this.scrub(packet, peer);
     peer.classify(packet);
     if (this.impairment !== null) this.impairment.carry(packet, this.place);
     else this.fabric.scheduler.defer(peer, packet);
+    return true;
   }
 
   /** `skb_scrub_packet()`: what the sending namespace knew does not cross the cable. */
   private scrub(packet: Packet, peer: Veth): void {
     packet.connection = null;
     packet.connectionState = "NONE";
+    packet.attached = false;
     packet.route = null;
     packet.gateway = 0;
     packet.options = null;

@@ -67,6 +67,8 @@ export class Packet {
   /** The conntrack entry (`skb->_nfct`). */
   connection: object | null = null;
   connectionState: ConnectionState = "NONE";
+  /** It answers an untracked packet: no CT target touches it, although it belongs to no flow. */
+  attached = false;
   /** Where routing sends it (`skb_dst`). */
   route: object | null = null;
   /** The gateway chosen together with `route`, 0 where the destination is on the link. */
@@ -100,7 +102,7 @@ export class Packet {
   checksumValid = false;
   /** CHECKSUM_PARTIAL: sent over lo, where nobody computes the transport checksum; a quote of it shows the pseudo header's sum. */
   partialChecksum = false;
-  /** The socket that sent it (`skb->sk`), for errors that the sender must hear of. */
+  /** The socket that sent it, or that TPROXY gave it to (`skb->sk`). */
   socket: object | null = null;
   /** Who holds it: false once it is back in the pool. */
   live = false;

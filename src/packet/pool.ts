@@ -38,6 +38,7 @@ export class Pool {
     packet.priority = 0;
     packet.connection = null;
     packet.connectionState = "NONE";
+    packet.attached = false;
     packet.route = null;
     packet.gateway = 0;
     packet.options = null;
@@ -75,6 +76,7 @@ export class Pool {
     packet.priority = from.priority;
     packet.connection = from.connection;
     packet.connectionState = from.connectionState;
+    packet.attached = from.attached;
     packet.route = from.route;
     packet.gateway = from.gateway;
     packet.options = from.options;

@@ -114,13 +114,12 @@ export function counters({ netfilter: { tables } }: Namespace): unknown {
 export function neighbours({ inDevices }: Namespace): unknown[] {
   const found: { dev: string; ip: string; mac: string | null; state: string[] }[] = [];
   for (const { device, neighbours } of inDevices.values())
-    for (const { address, state, macHigh, macLow } of neighbours.values()) {
+    for (const { address, state, valid, macHigh, macLow } of neighbours.values()) {
       if (state === "NOARP") continue;
-      const known = macHigh !== 0 || macLow !== 0;
       found.push({
         dev: device.name,
         ip: formatIpv4(address),
-        mac: known ? formatMac(macHigh, macLow) : null,
+        mac: valid ? formatMac(macHigh, macLow) : null,
         state: [state],
       });
     }

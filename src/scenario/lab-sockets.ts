@@ -18,7 +18,7 @@ export class LabSockets {
   constructor(private readonly world: World) {}
 
   udp(step: LabStep): Result {
-    const { ttl, mark, device } = this.options(step);
+    const { ttl, mark, device, transparent } = this.options(step);
     const { pmtudisc, broadcast } = step.opts ?? {};
     const socket = this.world.host(step.ns!).udp.open({
       reuse: true,
@@ -26,6 +26,7 @@ export class LabSockets {
       ...ttl,
       ...mark,
       ...device,
+      transparent,
       ...(pmtudisc === undefined ? {} : { discovery: Number(pmtudisc) as 0 | 1 | 2 | 3 }),
       broadcast: Boolean(broadcast),
     });
@@ -33,8 +34,11 @@ export class LabSockets {
   }
 
   tcp(step: LabStep): Result {
-    const { ttl, mark, device } = this.options(step);
-    return this.bind(step, this.world.host(step.ns!).tcp.open({ reuse: true, ...ttl, ...mark, ...device }));
+    const { ttl, mark, device, transparent } = this.options(step);
+    return this.bind(
+      step,
+      this.world.host(step.ns!).tcp.open({ reuse: true, transparent, ...ttl, ...mark, ...device }),
+    );
   }
 
   /** A socket that nobody can name is closed at once. */
@@ -46,11 +50,12 @@ export class LabSockets {
   }
 
   private options({ ns, opts = {} }: LabStep) {
-    const { ttl, mark, bindtodevice } = opts;
+    const { ttl, mark, bindtodevice, transparent } = opts;
     return {
       ttl: ttl === undefined ? {} : { ttl: Number(ttl) },
       mark: mark === undefined ? {} : { mark: Number(mark) },
       device: bindtodevice === undefined ? {} : { device: this.world.device(ns!, String(bindtodevice)).index },
+      transparent: Boolean(transparent),
     };
   }
 

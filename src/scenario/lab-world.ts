@@ -69,9 +69,14 @@ class Builder {
     for (const name of this.names)
       for (const [device, { type, ageing }] of Object.entries(this.spec(name).devs ?? {}))
         located(["namespaces", name, "devs", device], "a device", () => {
-          if (type === "bridge")
-            this.world.addBridge(this.end(name, device), ageing === undefined ? undefined : ageing * 1e7);
-          else if (type === "dummy") this.world.addDummy(this.end(name, device));
+          if (type === "bridge") {
+            const bridge = this.world.addBridge(
+              this.end(name, device),
+              ageing === undefined ? undefined : ageing * 1e7,
+            );
+            // br_dev_newlink(): each is made with an address.
+            bridge.selectPortStates();
+          } else if (type === "dummy") this.world.addDummy(this.end(name, device));
         });
     for (const [i, [a, b]] of (this.lab.veths ?? []).entries()) {
       const left = located(["veths", i, 0], "a free end of a cable", () => this.end(...splitEnd(a)));

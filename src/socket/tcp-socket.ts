@@ -20,6 +20,8 @@ export interface TcpOptions {
   readonly mark?: number;
   /** Index of the only device it uses (`SO_BINDTODEVICE`). */
   readonly device?: number;
+  /** `IP_TRANSPARENT`. */
+  readonly transparent?: boolean;
   /** `SO_REUSEADDR`. */
   readonly reuse?: boolean;
   /** `TCP_NODELAY`. */
@@ -132,6 +134,14 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
 
   get mark(): number {
     return this.options.mark ?? 0;
+  }
+
+  get connected(): boolean {
+    return !this.listening;
+  }
+
+  get transparent(): boolean {
+    return this.options.transparent ?? false;
   }
 
   get full(): boolean {

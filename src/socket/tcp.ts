@@ -28,6 +28,7 @@ class SegmentDatagram implements Datagram {
   tos = 0;
   mark = 0;
   device = 0;
+  anySource = false;
   readonly protocol = ipv4.PROTOCOL_TCP;
   ttl = 0;
   readonly dontFragment = true;
@@ -90,7 +91,7 @@ export class TcpSockets implements Transport {
 
   bind(socket: TcpSocket, address: number, port: number): Errno | null {
     if (socket.port !== 0 || socket.connection !== null) return "EINVAL";
-    if (address !== 0 && this.stack.mayBind(address) === null) return "EADDRNOTAVAIL";
+    if (address !== 0 && this.stack.mayBind(address, socket.transparent) === null) return "EADDRNOTAVAIL";
     const chosen = port !== 0 ? port : this.ports.chooseToBind(this.stack.localPorts, this.random);
     if (chosen === 0 || this.ports.conflicts(socket, address, chosen)) return "EADDRINUSE";
     socket.address = address;
@@ -137,6 +138,7 @@ export class TcpSockets implements Transport {
       tos: options.tos ?? 0,
       mark: options.mark ?? 0,
       device: options.device ?? 0,
+      anySource: socket.transparent,
     };
     const path = this.stack.path(where);
     if (path.error !== null) return path.error;
@@ -225,6 +227,7 @@ export class TcpSockets implements Transport {
     datagram.tos = options.tos ?? 0;
     datagram.mark = options.mark ?? 0;
     datagram.device = options.device ?? 0;
+    datagram.anySource = socket.transparent;
     datagram.ttl = options.ttl ?? 0;
     datagram.partialChecksum = connection.state !== "TIME_WAIT";
     datagram.identification = anonymous ? 0 : socket.identification;
@@ -259,8 +262,14 @@ export class TcpSockets implements Transport {
       return;
     }
     const port = tcp.destinationPort(view, at);
-    const socket = this.flows.find(destination, port, source, tcp.sourcePort(view, at));
-    if (socket === null) this.receiveByListener(packet, at);
+    // inet_steal_sock(): TPROXY has found it.
+    const given = packet.socket as TcpSocket | null;
+    const socket =
+      given?.listening === true
+        ? null
+        : (given ?? this.flows.find(destination, port, source, tcp.sourcePort(view, at)));
+    if (socket === null)
+      this.receiveByListener(packet, at, given ?? this.findListener(destination, port, packet.device));
     else if (socket.busy) socket.pending.push({ packet, at });
     else this.process(socket, packet, at);
   }
@@ -289,7 +298,7 @@ export class TcpSockets implements Transport {
     const fate = socket.connection!.receive(segment);
     this.depth--;
     if (fate === "reset") {
-      stack.resetTcp(packet, at, socket.options.mark ?? 0);
+      stack.resetTcp(packet, at, socket);
       stack.drop(packet, "TCP_RESET");
     } else if (fate === "reopen") this.reopen(socket, packet, at);
     else if (fate === "accepted") stack.deliver(packet, socket.name);
@@ -333,13 +342,11 @@ export class TcpSockets implements Transport {
   }
 
   /** Takes ownership. */
-  private receiveByListener(packet: Packet, at: number): void {
-    const { view } = packet;
+  private receiveByListener(packet: Packet, at: number, listener: TcpSocket | null): void {
     const { stack } = this;
-    const listener = this.findListener(ipv4.destination(view, NETWORK), tcp.destinationPort(view, at), packet.device);
-    const flags = tcp.flags(view, at);
+    const flags = tcp.flags(packet.view, at);
     if (listener === null || flags & tcp.ACK) {
-      stack.resetTcp(packet, at, listener?.options.mark ?? 0);
+      stack.resetTcp(packet, at, listener);
       stack.drop(packet, listener === null ? "NO_SOCKET" : "TCP_FLAGS");
     } else if (flags & tcp.RST) stack.drop(packet, "TCP_RESET");
     else if (!(flags & tcp.SYN) || flags & tcp.FIN) stack.drop(packet, "TCP_FLAGS");
@@ -364,6 +371,7 @@ export class TcpSockets implements Transport {
       tos: options.tos ?? 0,
       mark: options.mark ?? 0,
       device: options.device ?? 0,
+      anySource: listener.transparent,
     });
     if (path.error !== null) {
       stack.drop(packet, "IP_OUTNOROUTES");
@@ -372,7 +380,7 @@ export class TcpSockets implements Transport {
     const child = new TcpSocket(this, options);
     child.listener = listener;
     child.address = local;
-    child.port = listener.port;
+    child.port = tcp.destinationPort(view, at);
     listener.requests++;
     this.adopt(child, local, remote, tcp.sourcePort(view, at), path.mtu, iss);
     const segment = this.read(packet, at);
@@ -433,6 +441,7 @@ export class TcpSockets implements Transport {
       tos: options.tos ?? 0,
       mark: options.mark ?? 0,
       device: options.device ?? 0,
+      anySource: socket.transparent,
     });
     if (path.error !== null) return;
     if (socket.busy) socket.pendingMtu = path.mtu;

@@ -33,6 +33,8 @@ export interface UdpOptions {
   /** Index of the only device it uses. */
   readonly device?: number;
   readonly broadcast?: boolean;
+  /** `IP_TRANSPARENT`. */
+  readonly transparent?: boolean;
   readonly reuse?: boolean;
   /** `IP_MTU_DISCOVER`: 0 never sets DF, 1 sets it while it fits, 2 insists, 3 insists and ignores what was learned. */
   readonly discovery?: 0 | 1 | 2 | 3;
@@ -78,6 +80,14 @@ export class UdpSocket implements Bound, SeenSocket {
 
   get mark(): number {
     return this.options.mark ?? 0;
+  }
+
+  get connected(): boolean {
+    return this.peer !== null;
+  }
+
+  get transparent(): boolean {
+    return this.options.transparent ?? false;
   }
 
   /** For the output path. */
@@ -129,7 +139,7 @@ export class UdpSockets implements Transport {
 
   bind(socket: UdpSocket, address: number, port: number): Errno | null {
     if (socket.port !== 0) return "EINVAL";
-    const kind = address === 0 ? "own" : this.stack.mayBind(address);
+    const kind = address === 0 ? "own" : this.stack.mayBind(address, socket.transparent);
     if (kind === null) return "EADDRNOTAVAIL";
     const chosen = port !== 0 ? port : this.table.choose(address, this.stack.localPorts, this.random);
     if (chosen === 0 || this.table.conflicts(address, chosen, socket.reuse)) return "EADDRINUSE";
@@ -162,7 +172,13 @@ export class UdpSockets implements Transport {
 
   private where(socket: UdpSocket) {
     const { options } = socket;
-    return { source: socket.source, tos: options.tos ?? 0, mark: options.mark ?? 0, device: options.device ?? 0 };
+    return {
+      source: socket.source,
+      tos: options.tos ?? 0,
+      mark: options.mark ?? 0,
+      device: options.device ?? 0,
+      anySource: socket.transparent,
+    };
   }
 
   send(socket: UdpSocket, data: Uint8Array, to: UdpDestination | null, parent: number): Errno | null {
@@ -175,7 +191,7 @@ export class UdpSockets implements Transport {
     }
     const { options } = socket;
     const { source = socket.source } = to;
-    if (source !== socket.source && this.stack.mayBind(source) !== "own") return "EINVAL";
+    if (source !== socket.source && this.stack.mayBind(source, socket.transparent) !== "own") return "EINVAL";
     const where = { ...this.where(socket), source, destination: to.address };
     const path = this.stack.path(where);
     if (path.error !== null) return path.error;
@@ -193,7 +209,7 @@ export class UdpSockets implements Transport {
       socket.pending = null;
       return pending;
     }
-    return this.stack.send({
+    const error = this.stack.send({
       ...where,
       protocol: ipv4.PROTOCOL_UDP,
       ttl: options.ttl ?? 0,
@@ -211,6 +227,7 @@ export class UdpSockets implements Transport {
         });
       },
     });
+    return error === "ENOBUFS" && options.reportErrors !== true ? null : error;
   }
 
   /** `udp_rcv()`. Takes ownership. */
@@ -236,11 +253,13 @@ export class UdpSockets implements Transport {
     const from = { address: source, port: udp.sourcePort(view, at) };
     const data = packet.bytes.slice(at + udp.UDP_HEADER, at + length);
     const datagram: Received = { from, to: destination, data, packet: packet.id };
-    if (this.stack.isForGroup(packet)) {
+    // inet_steal_sock(): TPROXY has found it.
+    const given = packet.socket as UdpSocket | null;
+    if (given === null && this.stack.isForGroup(packet)) {
       this.deliverToAll(packet, datagram, port);
       return;
     }
-    const socket = this.find(destination, port, from, packet.device);
+    const socket = given ?? this.find(destination, port, from, packet.device);
     if (socket === null) {
       this.stack.portUnreachable(packet);
       this.stack.drop(packet, "NO_SOCKET");

@@ -19,9 +19,11 @@ export function sendRejectReset(net: Namespace, packet: Packet): void {
   const fields = resetFields(view, at, packet.end - at);
   const source = ipv4.destination(view, NETWORK);
   const destination = ipv4.source(view, NETWORK);
+  const type = net.addressType(source, null);
   const found = routeOutput(net, {
     destination,
-    source: net.isLocal(source) ? source : 0,
+    source: type === "LOCAL" || type === "UNICAST" ? source : 0,
+    anySource: true,
     tos: 0,
     mark: 0,
     device: 0,
@@ -31,6 +33,8 @@ export function sendRejectReset(net: Namespace, packet: Packet): void {
   const reset = net.fabric.generate(ethernet.ETHERNET_HEADER + length, packet.id);
   reset.route = found.route;
   reset.gateway = found.gateway;
+  // nf_reject_ip_tcphdr_put()
+  reset.partialChecksum = true;
   attach(reset, packet);
   net.tracker.close(packet);
   ethernet.setEtherType(reset.view, FRAME, ethernet.ETHERTYPE_IPV4);

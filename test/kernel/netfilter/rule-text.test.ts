@@ -85,13 +85,6 @@ describe("parseRules and formatTables", () => {
   it.each([
     ["raw", "-p tcp -j CT --helper ftp", 24, "--helper of CT: no connection is expected because of another"],
     ["raw", "-m helper --helper ftp", 21, "--helper of helper: no connection has a helper"],
-    ["mangle", "-m socket --transparent", 21, "--transparent of socket: no program has a transparent socket"],
-    [
-      "mangle",
-      "-p udp -j TPROXY --on-port 53 --on-ip 0.0.0.0 --tproxy-mark 0x0/0x0",
-      28,
-      "--on-port of TPROXY: no program has a transparent socket, so that the packet is dropped",
-    ],
   ])("take what hopscope does not do, and say so by name and line: %s %s", (table, rule, column, text) => {
     const [parsed] = parseRules(`*${table}\n-A PREROUTING ${rule}\nCOMMIT\n`, "f");
     const [only] = parsed!.chains.get("PREROUTING")!.rules;

@@ -25,10 +25,9 @@ class SocketMatch implements Match {
   }
 
   matches(packet: Packet, context: RuleContext): boolean {
-    // No program here has a transparent socket (`IP_TRANSPARENT`).
-    if (this.transparent) return false;
-    const socket = find(packet, context);
+    const socket = (packet.socket as SeenSocket | null) ?? find(packet, context);
     if (socket === null || (!this.noWildcard && socket.full && socket.address === 0)) return false;
+    if (this.transparent && !socket.transparent) return false;
     if (this.restoreMark && socket.full) packet.mark = socket.mark;
     return true;
   }
@@ -77,7 +76,7 @@ function find(packet: Packet, { net, in: device }: RuleContext): SeenSocket | nu
 export const socketKind: MatchKind = {
   name: "socket",
   options: [
-    { name: "transparent", values: 0, without: "no program has a transparent socket" },
+    { name: "transparent", values: 0 },
     { name: "nowildcard", values: 0 },
     { name: "restore-skmark", values: 0 },
   ],

@@ -30,7 +30,7 @@ class CtTarget implements Target {
   }
 
   apply(packet: Packet): TargetVerdict {
-    if (packet.connection !== null || packet.connectionState === "UNTRACKED") return "CONTINUE";
+    if (packet.connection !== null || packet.connectionState === "UNTRACKED" || packet.attached) return "CONTINUE";
     packet.connection = this.template;
     packet.connectionState = this.template === null ? "UNTRACKED" : "NEW";
     return "CONTINUE";

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { udpPacket } from "../../../frames.ts";
 import { CLIENT, fromClient, runRouter, SERVER, table, toServer } from "../../facts/router.ts";
-import { contextOf, expectCanonical, matchOf, pool, refusal } from "../one-rule.ts";
+import { expectCanonical, refusal } from "../one-rule.ts";
 
 describe("the match socket", () => {
   it("is printed as the kernel's tools print it", () => {
@@ -15,7 +14,7 @@ describe("the match socket", () => {
     ]);
   });
 
-  // What sockets it finds stands in the cases sockets-of-rules and sockets-behind-nat, held against the kernel.
+  // What sockets it finds stands in the cases sockets-of-rules, sockets-behind-nat and transparent-sockets, held against the kernel.
   it("has fragments gathered without conntrack", () => {
     const slice = (from: number, to: number, mf: boolean) =>
       fromClient({
@@ -26,10 +25,6 @@ describe("the match socket", () => {
       runRouter([slice(0, 16, true), slice(16, 32, false)], { rules }).steps.map((step) => toServer(step).length);
     expect(crossed(table("mangle", "-A PREROUTING -m socket"))).toEqual([0, 2]);
     expect(crossed(table("mangle", "-A PREROUTING -p udp -j MARK --set-mark 1"))).toEqual([1, 1]);
-  });
-
-  it("finds no transparent socket, for no program has one", () => {
-    expect(matchOf("-m socket --transparent").matches(udpPacket(pool), contextOf())).toBe(false);
   });
 
   it("refuses what iptables refuses", () => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bytesOf, udpPacket } from "../../../frames.ts";
-import { contextOf, expectCanonical, pool, refusal, targetOf } from "../one-rule.ts";
+import { expectCanonical, refusal } from "../one-rule.ts";
 
 const MANGLE = { table: "mangle", chain: "PREROUTING" } as const;
 
@@ -19,16 +18,7 @@ describe("the target TPROXY", () => {
     );
   });
 
-  // Measured on Linux 6.18 with a socket on the port that is not transparent.
-  it("drops, for no program has a transparent socket", () => {
-    const packet = udpPacket(pool);
-    const before = bytesOf(packet);
-    expect(
-      targetOf("-p udp -j TPROXY --on-port 53 --tproxy-mark 1", MANGLE).apply(packet, contextOf("prerouting")),
-    ).toBe("DROP");
-    expect([packet.mark, bytesOf(packet)]).toEqual([0, before]);
-  });
-
+  // What it does stands in the case transparent-sockets, held against the kernel.
   it("refuses what iptables refuses", () => {
     expect(refusal("-j TPROXY --on-port 1", MANGLE)).toMatch(
       /^4 "TPROXY" \| TPROXY only in a rule with -p tcp or -p udp$/,
