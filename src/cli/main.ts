@@ -28,6 +28,9 @@ function duration(text: string): number {
   return nanoseconds;
 }
 
+const engine = (description: string): Option =>
+  new Option("-e, --engine <engine>", description).choices(ENGINES.map(({ name }) => name));
+
 const collect = (text: string, before: readonly string[]): string[] => [...before, text];
 
 function commands(): Command {
@@ -50,11 +53,7 @@ function commands(): Command {
     .addOption(new Option("-l, --level <level>", "how much to tell").choices(["hop", "step", "byte"]).default("step"))
     .option("-s, --seed <number>", "seed of everything random", integer)
     .option("-u, --until <time>", "end at this virtual time, such as 5s or 200ms", duration)
-    .addOption(
-      new Option("-e, --engine <engine>", "the Docker Engine, instead of the scenario's own").choices(
-        ENGINES.map(({ name }) => name),
-      ),
-    )
+    .addOption(engine("the Docker Engine, instead of the scenario's own"))
     .addOption(new Option("--preset <tool>", "what its translators behave like").choices(PRESET_NAMES))
     .option("-o, --output <file>", "write the trace to a file")
     .option("-w, --pcap <file>", "write the frames of every device to a pcapng file")
@@ -62,13 +61,11 @@ function commands(): Command {
     .action((scenario: string, options: RunOptions) => {
       process.exitCode = run(scenario, options);
     });
-  const engine = () =>
-    new Option("-e, --engine <engine>", "the Docker Engine").choices(ENGINES.map(({ name }) => name));
   program
     .command("up")
     .description("build what Docker would build from a compose file, and tell what there is")
     .argument("<file>", "a compose file, or a scenario with docker")
-    .addOption(engine())
+    .addOption(engine("the Docker Engine"))
     .option("--trace", "tell first how it is built: client, dockerd, containerd, runc, and each step of theirs")
     .action((file: string, options: UpOptions) => up(file, options));
   program
@@ -77,7 +74,7 @@ function commands(): Command {
     .command("plan")
     .description("print each step that Docker would take, as the commands that do the same by hand")
     .argument("<file>", "a compose file, or a scenario with docker")
-    .addOption(engine())
+    .addOption(engine("the Docker Engine"))
     .action((file: string, options: { engine?: string }) => printPlan(file, options.engine));
   program
     .command("exec")
@@ -115,9 +112,10 @@ function commands(): Command {
     .command("verify")
     .description("run a scenario or a lab case here and on this machine's kernel, and tell the first difference")
     .argument("<case>", "a name from `hopscope list`, a YAML file, or a lab case (.json)")
+    .addOption(engine("the Docker Engine, instead of the scenario's own"))
     .addHelpText("after", "\nExit status: 0 they agree, 1 they differ, 2 bad input, 3 it cannot be done here.")
-    .action(async (scenario: string) => {
-      process.exitCode = await verify(scenario);
+    .action(async (scenario: string, options: { engine?: string }) => {
+      process.exitCode = await verify(scenario, options.engine);
     });
   program
     .command("attach")

@@ -15,8 +15,8 @@ const CANNOT_RUN = 3;
  * `hopscope verify`: runs a scenario or a lab case here and on this machine's kernel, and tells the first difference.
  * @throws {InputError}.
  */
-export async function verify(nameOrFile: string): Promise<number> {
-  const { lab, lost, located } = loadCase(nameOrFile);
+export async function verify(nameOrFile: string, engine?: string): Promise<number> {
+  const { lab, lost, located } = loadCase(nameOrFile, engine);
   for (const what of lost) process.stderr.write(`not compared: ${what}\n`);
   const missing = missingForKernel();
   if (missing !== null) return complain(`this machine's kernel cannot be asked: ${missing}`);
@@ -39,8 +39,9 @@ function complain(text: string): number {
   return CANNOT_RUN;
 }
 
-function loadCase(nameOrFile: string): FromScenario & { located(error: unknown): unknown } {
-  if (!nameOrFile.endsWith(".json")) return { ...labFromScenario(loadScenario(nameOrFile)), located: (error) => error };
+function loadCase(nameOrFile: string, engine?: string): FromScenario & { located(error: unknown): unknown } {
+  if (!nameOrFile.endsWith(".json"))
+    return { ...labFromScenario(loadScenario(nameOrFile), engine), located: (error) => error };
   const text = new LabText(readInput(nameOrFile), nameOrFile);
   return { lab: text.lab, lost: [], located: (error) => text.located(error) };
 }

@@ -5,6 +5,7 @@ import { Loopback } from "../link/loopback.ts";
 import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import type { DropReason } from "../trace/reason.ts";
+import type { CallListener } from "../trace/socket-call.ts";
 import { type SocketChange, STEP, WORDS, wordNumber } from "../trace/step.ts";
 import { maskOf } from "../wire/address.ts";
 import * as ethernet from "../wire/ethernet.ts";
@@ -363,6 +364,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       finTimeout: sysctls.get("net.ipv4.tcp_fin_timeout") * 1e9,
       abortOnOverflow: sysctls.get("net.ipv4.tcp_abort_on_overflow") !== 0,
     };
+  }
+
+  get onCall(): CallListener | null {
+    return this.fabric.onCall;
   }
 
   get localPorts(): readonly [number, number] {

@@ -1,5 +1,6 @@
 import type { Packet } from "../packet/packet.ts";
 import type { DropReason } from "../trace/reason.ts";
+import type { CallListener } from "../trace/socket-call.ts";
 import type { SocketChange } from "../trace/step.ts";
 import type { EchoedOptions } from "./ip-options.ts";
 
@@ -196,4 +197,6 @@ export interface NetworkStack {
   /** The first and last port that the kernel chooses from. */
   readonly localPorts: readonly [number, number];
   readonly tcp: TcpSettings;
+  /** Who wants to hear what programs ask of their sockets. */
+  readonly onCall: CallListener | null;
 }

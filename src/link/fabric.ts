@@ -6,6 +6,7 @@ import type { Capture } from "../trace/capture.ts";
 import { Names } from "../trace/names.ts";
 import { DROP_REASONS, type DropReason, reasonNumber } from "../trace/reason.ts";
 import { Recorder } from "../trace/recorder.ts";
+import type { CallListener } from "../trace/socket-call.ts";
 import { STEP } from "../trace/step.ts";
 
 /**
@@ -21,6 +22,8 @@ export class Fabric {
   trace: Recorder | null = null;
   /** Null while nobody asked for frame bytes. */
   capture: Capture | null = null;
+  /** Null while nobody asked what programs do with their sockets. */
+  onCall: CallListener | null = null;
   /** Packets by how they began and ended. */
   readonly books = { injected: 0, generated: 0, cloned: 0, delivered: 0, consumed: 0, dropped: 0 };
   /** Dropped packets by reason, in the order of `DROP_REASONS`. */

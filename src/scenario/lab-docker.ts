@@ -64,12 +64,3 @@ export function dockerIpsets(plan: Plan, net: Namespace, given: string | undefin
   if (lines.length === 0) return given;
   return `${given === undefined ? "" : `${given.trimEnd()}\n`}${lines.join("\n")}\n`;
 }
-
-/** What a case leaves out of what Docker did: programs that run. */
-export function dockerProcesses(plan: Plan): string[] {
-  return operations(plan).flatMap((operation) =>
-    operation.kind === "start" && operation.process.program !== null
-      ? [`docker: ${operation.process.command} in ${operation.namespace}, as a case runs no programs`]
-      : [],
-  );
-}

@@ -5,7 +5,7 @@ import { formatIpv4, formatMac } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 import type { DeviceSpec, NamespaceSpec, ScenarioSpec, StepSpec } from "./format.ts";
 import type { LabCase, LabDevice, LabNamespace, LabStep } from "./lab-case.ts";
-import { dockerCables, dockerIpsets, dockerProcesses, dockerRoutes, dockerRules, dockerSysctls } from "./lab-docker.ts";
+import { dockerCables, dockerIpsets, dockerRoutes, dockerRules, dockerSysctls } from "./lab-docker.ts";
 import { ProgramSteps } from "./lab-program.ts";
 import { parseDuration } from "./quantity.ts";
 import { parsePolicy } from "./routing.ts";
@@ -17,17 +17,19 @@ export interface FromScenario {
   readonly lost: readonly string[];
 }
 
+/** Milliseconds that a pause is shorter than in the scenario: what the kernel does as late as a program comes after it. */
+const EARLY = 10;
+
 /** Steps that send packets; without one, a case shows nothing. */
 const SENDS: readonly string[] = ["frame", "raw", "connect", "send"];
-const sends = ({ op, command = "" }: LabStep): boolean => SENDS.includes(op) || command.startsWith("traceroute");
 
 /**
  * The network of a scenario and what happens in it, as a case. What Docker made is part of the network. A program becomes
- * the packets that it sends: those that depend on answers are the ones that it sends when hopscope runs the scenario.
+ * what it asks of its sockets when hopscope runs the scenario. `engine` is a Docker engine other than the scenario's own.
  * @throws {InputError} for a scenario with a translator, and for one whose steps send nothing that a case can say.
  */
-export function labFromScenario(scenario: Scenario): FromScenario {
-  return new Converter(scenario).convert();
+export function labFromScenario(scenario: Scenario, engine?: string): FromScenario {
+  return new Converter(scenario, engine).convert();
 }
 
 class Converter {
@@ -36,13 +38,13 @@ class Converter {
   private readonly world: World;
   /** What Docker did to it; null without Docker. */
   private readonly docker: Plan | null;
-  private readonly programs: ProgramSteps;
-  private readonly lost: string[] = [];
+  private readonly lost = new Set<string>();
   private readonly steps: LabStep[] = [];
-  /** Milliseconds that the steps so far take. */
-  private elapsed = 0;
 
-  constructor(private readonly scenario: Scenario) {
+  constructor(
+    private readonly scenario: Scenario,
+    private readonly engine: string | undefined,
+  ) {
     this.spec = scenario.material.spec;
     const { source } = scenario.material;
     if (this.spec.translators !== undefined) {
@@ -52,10 +54,9 @@ class Converter {
         ? source.error(["translators"], expected, "key")
         : source.error(["extends"], `a network with ${expected}`);
     }
-    const { world, docker } = buildScenario(scenario);
+    const { world, docker } = buildScenario(scenario, engine);
     this.world = world;
     this.docker = docker?.plan ?? null;
-    this.programs = new ProgramSteps(runScenario(scenario).programs, this.lost);
   }
 
   convert(): FromScenario {
@@ -63,20 +64,16 @@ class Converter {
     for (const name of this.world.hosts.keys())
       namespaces[name] = this.namespace(name, this.spec.namespaces[name] ?? {});
     const veths = (this.spec.links ?? []).map(({ ends: [left, right], ...impairment }, i): [string, string] => {
-      for (const key of Object.keys(impairment)) this.lost.push(`links.${i}.${key}: the cables of a case are perfect`);
+      for (const key of Object.keys(impairment)) this.lost.add(`links.${i}.${key}: the cables of a case are perfect`);
       return [left, right];
     });
     veths.push(...dockerCables(this.world, veths));
-    if (this.docker !== null) this.lost.push(...dockerProcesses(this.docker));
-    for (const i of (this.spec.faults ?? []).keys()) this.lost.push(`faults.${i}: the cables of a case are perfect`);
-    for (const [i, step] of (this.spec.steps ?? []).entries()) this.step(step, i);
-    if (this.spec.steps !== undefined && !this.steps.some(sends))
-      throw this.scenario.material.source.error(
-        ["steps"],
-        "a step whose packets a case can say (ping, traceroute, udp-client or inject)",
-      );
-    if (this.spec.expect !== undefined) this.lost.push("expect: a case is compared with the kernel, not judged");
-    return { lab: { name: this.scenario.title, namespaces, veths, steps: this.steps }, lost: this.lost };
+    for (const i of (this.spec.faults ?? []).keys()) this.lost.add(`faults.${i}: the cables of a case are perfect`);
+    this.happened();
+    if (this.spec.steps !== undefined && !this.steps.some(({ op }) => SENDS.includes(op)))
+      throw this.scenario.material.source.error(["steps"], "a step that sends packets (a program or inject)");
+    if (this.spec.expect !== undefined) this.lost.add("expect: a case is compared with the kernel, not judged");
+    return { lab: { name: this.scenario.title, namespaces, veths, steps: this.steps }, lost: [...this.lost] };
   }
 
   private namespace(name: string, spec: NamespaceSpec): LabNamespace {
@@ -89,7 +86,7 @@ class Converter {
       if (device === net.loopback.device) continue;
       for (const { address, length } of addresses) addrs.push([device.name, `${formatIpv4(address)}/${length}`]);
       if (given.addresses?.some((text) => text.includes(" ")))
-        this.lost.push(`namespaces.${name}.devices.${device.name}.addresses: brd none`);
+        this.lost.add(`namespaces.${name}.devices.${device.name}.addresses: brd none`);
       devs[device.name] = this.device(name, device, given);
     }
     const sysctls = { ...(docker === null ? {} : dockerSysctls(docker, name)), ...spec.sysctls };
@@ -114,7 +111,7 @@ class Converter {
     // A bridge without an address of its own has that of a port, in both.
     const mac = formatMac(device.macHigh, device.macLow);
     if (device instanceof Bridge && !device.fixedMac)
-      this.lost.push(`the bridge that takes its ports' address ${mac}: in a case it keeps it`);
+      this.lost.add(`the bridge that takes its ports' address ${mac}: in a case it keeps it`);
     const made = this.spec.namespaces[namespace]?.devices?.[device.name] === undefined;
     const port = this.portOf(namespace, device);
     return {
@@ -146,33 +143,47 @@ class Converter {
 
   // Steps.
 
-  private add(...steps: readonly LabStep[]): void {
-    this.steps.push(...steps);
-    for (const step of steps) this.elapsed += (step.ms ?? 0) + (step.wait_ms ?? 0);
+  /** What a run does, in its order and with its pauses. */
+  private happened(): void {
+    const { engine } = this;
+    const { world, journal } = runScenario(this.scenario, {
+      journal: true,
+      ...(engine === undefined ? {} : { engine }),
+    });
+    const programs = new ProgramSteps(world, this.world.hosts, this.lost);
+    let elapsed = 0;
+    for (const entry of journal?.entries ?? []) {
+      const steps = "step" in entry ? this.step(this.spec.steps![entry.step]!, entry.step) : programs.steps(entry);
+      if (steps.length === 0) continue;
+      const now = Math.round(entry.time / 1e6);
+      if (now - elapsed > EARLY) this.steps.push({ op: "sleep", ms: now - elapsed - EARLY });
+      elapsed = now;
+      this.steps.push(...steps);
+    }
   }
 
-  private step(spec: StepSpec, i: number): void {
-    const start = spec.at === undefined ? this.elapsed : parseDuration(spec.at) / 1e6;
-    const pause = Math.round(start - this.elapsed + (spec.after === undefined ? 0 : parseDuration(spec.after) / 1e6));
-    if (pause > 0) this.add({ op: "sleep", ms: pause });
+  private step(spec: StepSpec, i: number): readonly LabStep[] {
     const ns = spec.in ?? "";
     const rules = this.rules(spec);
-    if (spec.run !== undefined) this.add(...this.programs.steps(spec.run, spec.name, ns, i));
-    else if (spec.inject !== undefined) {
-      const frame = (spec.hex ?? spec.frame) as LabStep["frame"];
-      this.add({
-        op: "frame",
-        at: spec.inject,
-        frame,
-        ...(spec.count === undefined ? {} : { count: spec.count }),
-      } as LabStep);
-    } else if (rules !== undefined) this.add({ op: "rules", ns, text: rules });
-    else if (spec.sysctls !== undefined)
-      for (const [key, value] of Object.entries(spec.sysctls)) this.add({ op: "sysctl", ns, key, value });
-    else if (spec.up !== undefined) this.add({ op: "link", dev: spec.up, up: true });
-    else if (spec.down !== undefined) this.add({ op: "link", dev: spec.down, up: false });
-    else if (spec.flush !== undefined) this.add({ op: "flushct", ns });
-    else this.lost.push(`steps.${i}.impair: the cables of a case are perfect`);
+    if (spec.run !== undefined) {
+      if (/^iptables\s/.test(spec.run)) return [{ op: "tool", ns, command: spec.run }];
+      if (spec.run.startsWith("docker ")) this.lost.add(`steps.${i}.run: docker`);
+      return [];
+    }
+    if (spec.inject !== undefined) {
+      const { hex, frame, count } = spec;
+      return [
+        { op: "frame", at: spec.inject, frame: hex ?? frame, ...(count === undefined ? {} : { count }) } as LabStep,
+      ];
+    }
+    if (rules !== undefined) return [{ op: "rules", ns, text: rules }];
+    if (spec.sysctls !== undefined)
+      return Object.entries(spec.sysctls).map(([key, value]) => ({ op: "sysctl", ns, key, value }));
+    const { up, down } = spec;
+    if (up !== undefined || down !== undefined) return [{ op: "link", dev: up ?? down!, up: up !== undefined }];
+    if (spec.flush !== undefined) return [{ op: "flushct", ns }];
+    this.lost.add(`steps.${i}.impair: the cables of a case are perfect`);
+    return [];
   }
 }
 

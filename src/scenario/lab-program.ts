@@ -1,109 +1,131 @@
-import { Arguments, splitWords } from "../program/command-line.ts";
-import { bytesOf, describeData } from "../program/datagram.ts";
+import { PingSocket } from "../socket/ping.ts";
+import { TcpSocket } from "../socket/tcp-socket.ts";
+import { UdpSocket } from "../socket/udp.ts";
+import type { SocketCall } from "../trace/socket-call.ts";
+import { formatIpv4 } from "../wire/address.ts";
+import type { World } from "../world/world.ts";
+import type { JournalEntry } from "./journal.ts";
 import type { LabStep } from "./lab-case.ts";
-import type { ProgramRun } from "./steps.ts";
+import { formatHex } from "./lab-packet.ts";
 
-const PLACE = { file: "", line: 1, column: 1 };
+type Place = [string, number];
+
+/** What of a raw packet is no data. */
 const HEADERS = 28;
+const HOW = ["read", "write", "both"] as const;
 
-/** The packets of programs as steps of a case. */
+interface Known {
+  readonly id: string;
+  readonly ns: string;
+  /** A case has it. */
+  made: boolean;
+  bind?: Place;
+  /** What opened a UDP socket: to whom it speaks may have to know its port. */
+  opening?: LabStep;
+}
+
+/** What programs asked of their sockets, as steps of a case. */
 export class ProgramSteps {
-  private sockets = 0;
-  private echoes = 0;
-  private readonly servers: { readonly id: string; readonly run: ProgramRun; told: number }[] = [];
+  private readonly namespaces = new Map<object, string>();
+  private readonly known = new Map<object, Known>();
+  private last: LabStep | null = null;
 
+  /** `world` is the one in which they ran, `hosts` are those that the case has; `lost` is told what it cannot say. */
   constructor(
-    private readonly runs: readonly ProgramRun[],
-    private readonly lost: string[],
-  ) {}
+    world: World,
+    hosts: ReadonlyMap<string, unknown>,
+    private readonly lost: Set<string>,
+  ) {
+    for (const [name, { udp, tcp, ping }] of world.hosts)
+      if (hosts.has(name)) for (const sockets of [udp, tcp, ping]) this.namespaces.set(sockets, name);
+  }
 
-  /** `command` was checked when the scenario was read. */
-  steps(command: string, name: string | undefined, ns: string, i: number): LabStep[] {
-    const [program, ...words] = splitWords(command, PLACE);
-    const run = this.runs.find((each) => each.name === (name ?? program!.text))!;
-    const read = (letters: string) => new Arguments(program!.text, words, PLACE, { letters });
-    switch (program!.text) {
-      case "ping":
-        return this.ping(read("c:i:W:w:s:t:M:n"), run, ns, i);
-      case "traceroute":
-        // Where names come from is no part of a case.
-        return [{ op: "tool", ns, command: command.replace("traceroute", "traceroute -n") }];
-      case "udp-echo-server":
-        return this.server(read("b:"), run, ns);
-      case "udp-client":
-        return this.client(read("c:W:p:u"), run, ns);
-      case "iptables":
-        return [{ op: "tool", ns, command }];
+  steps({ socket, call, port }: Extract<JournalEntry, { call: SocketCall }>): readonly LabStep[] {
+    const opening = this.known.get(socket)?.opening;
+    if (port !== 0 && opening !== undefined) opening.bind ??= ["0.0.0.0", port];
+    const steps = this.translated(socket, call);
+    const { last } = this;
+    this.last = steps.at(-1) ?? last;
+    // A step reads all that is there.
+    return call.name === "receive" && last?.op === "recv" && last.id === steps[0]?.id ? [] : steps;
+  }
+
+  private translated(socket: object, call: SocketCall): LabStep[] {
+    if (!this.namespaces.has((socket as { sockets: object }).sockets)) return [];
+    if (socket instanceof PingSocket && call.name === "echo") return this.echo(socket, call);
+    if (socket instanceof UdpSocket || socket instanceof TcpSocket) return this.used(socket, call);
+    return [];
+  }
+
+  private echo(socket: PingSocket, call: SocketCall & { name: "echo" }): LabStep[] {
+    const { to, sequence, ttl, dontFragment, data, size = data?.length } = call;
+    if (size! + HEADERS > socket.pathMtu(to)) {
+      this.lost.add(`a ping of ${size} bytes, as raw packets are not fragmented`);
+      return [];
+    }
+    const ip = { src: "0.0.0.0", dst: formatIpv4(to), ttl: ttl || 64, id: 0, df: dontFragment };
+    const sent = data === null ? { size } : { hex: formatHex(data) };
+    const icmp = { type: 8, id: socket.identifier, seq: sequence, ...sent };
+    return [{ op: "raw", ns: this.namespaces.get(socket.sockets)!, pkt: { ip, icmp } } as LabStep];
+  }
+
+  private used(socket: UdpSocket | TcpSocket, call: SocketCall): LabStep[] {
+    const known = this.find(socket);
+    const { id } = known;
+    switch (call.name) {
+      case "bind":
+        known.bind = [formatIpv4(call.address), call.port];
+        return socket instanceof UdpSocket ? this.made(socket, known) : [];
+      case "listen":
+        known.made = true;
+        return [{ op: "listen", ...this.opened(socket, known) }];
+      case "connect":
+        return [...this.made(socket, known), { op: "connect", id, to: [formatIpv4(call.address), call.port] }];
+      case "accept": {
+        const accepted = this.find(call.accepted as TcpSocket);
+        accepted.made = true;
+        return [{ op: "accept", id, as: accepted.id }];
+      }
+      case "send": {
+        const to = call.to === null ? {} : { to: [formatIpv4(call.to.address), call.to.port] as Place };
+        return [...this.made(socket, known), { op: "send", id, ...to, hex: formatHex(call.data) }];
+      }
+      case "receive":
+        return [{ op: "recv", id }];
+      case "shutdown":
+        return [{ op: "shutdown", id, how: HOW.indexOf(call.how) }];
+      case "close":
+        return known.made ? [{ op: "close", id }] : [];
       default:
-        this.lost.push(`steps.${i}.run: ${program!.text}`);
         return [];
     }
   }
 
-  private echo(ns: string, dst: string, ttl: number, df: boolean, seq: number, size: number): LabStep {
-    const icmp = { type: 8, id: this.echoes, seq, size };
-    return { op: "raw", ns, pkt: { ip: { src: "0.0.0.0", dst, ttl, id: 0, df }, icmp } };
+  private find(socket: UdpSocket | TcpSocket): Known {
+    const known = this.known.get(socket);
+    if (known !== undefined) return known;
+    const ns = this.namespaces.get(socket.sockets)!;
+    const fresh = { ns, id: `${ns}-${this.known.size + 1}`, made: false };
+    this.known.set(socket, fresh);
+    return fresh;
   }
 
-  private ping(words: Arguments, run: ProgramRun, ns: string, i: number): LabStep[] {
-    const told = run.lines.map(({ text }) => /^(\d+) packets transmitted/.exec(text)?.[1]).find((each) => each);
-    const count = Number(told ?? words.integer("c", 1, [1, 1_000_000]));
-    const size = words.integer("s", 56, [0, 65_507]);
-    const dst = words.operand("").text;
-    if (size + HEADERS > 1500) {
-      this.lost.push(`steps.${i}.run: a ping of ${size} bytes, as raw packets are not fragmented`);
-      return [];
-    }
-    this.echoes++;
-    const wait = Math.round(words.seconds("i", 1) / 1e6);
-    const df = words.word("M", "want", ["dont", "want", "do"]) !== "dont";
-    return Array.from({ length: count }, (_, seq) => ({
-      ...this.echo(ns, dst, words.integer("t", 64, [1, 255]), df, seq + 1, size),
-      ...(seq + 1 < count ? { wait_ms: wait } : {}),
-    }));
+  private made(socket: UdpSocket | TcpSocket, known: Known): LabStep[] {
+    if (known.made) return [];
+    known.made = true;
+    if (socket instanceof TcpSocket) return [{ op: "tcp", ...this.opened(socket, known) }];
+    known.opening = { op: "udp", ...this.opened(socket, known) };
+    return [known.opening];
   }
 
-  private server(words: Arguments, run: ProgramRun, ns: string): LabStep[] {
-    const id = `server-${++this.sockets}`;
-    const bind: [string, number] = [words.option("b")?.text ?? "0.0.0.0", Number(words.operand("").text)];
-    this.servers.push({ id, run, told: 0 });
-    return [{ op: "udp", ns, id, bind }];
-  }
-
-  private client(words: Arguments, run: ProgramRun, ns: string): LabStep[] {
-    const id = `client-${++this.sockets}`;
-    const port = words.option("p");
-    const to: [string, number] = [words.operand("").text, Number(words.operand("").text)];
-    const data = words.operand("").text;
-    const steps: LabStep[] = [
-      { op: "udp", ns, id, ...(port === null ? {} : { bind: ["0.0.0.0", Number(port.text)] as [string, number] }) },
-    ];
-    if (!words.has("u")) steps.push({ op: "connect", id, to });
-    const wait = Math.round(words.seconds("W", 1) / 1e6);
-    for (let i = 0; i < words.integer("c", 1, [1, 1_000_000]); i++) {
-      const unanswered = run.lines.some(({ text }) => text.startsWith("no answer"));
-      steps.push({ op: "send", id, ...(words.has("u") ? { to } : {}), data });
-      steps.push(...this.answers(run, data));
-      steps.push({ op: "recv", id, ...(unanswered ? { wait_ms: wait } : {}) });
-    }
-    return [...steps, { op: "close", id }];
-  }
-
-  /** The next answer of each server that heard these data while the client ran. */
-  private answers(client: ProgramRun, sent: string): LabStep[] {
-    const end = client.lines.at(-1)?.time ?? 0;
-    return this.servers.flatMap((server): LabStep[] => {
-      const heard = server.run.lines.filter(({ text }) => text.startsWith("from "));
-      const line = heard[server.told];
-      const [, address, port, data] = /^from (\S+):(\d+): (.*)$/.exec(line?.text ?? "") ?? [];
-      if (line === undefined || line.time > end || address === undefined) return [];
-      if (data !== describeData(bytesOf(sent))) return [];
-      server.told++;
-      const { id } = server;
-      return [
-        { op: "recv", id },
-        { op: "send", id, to: [address, Number(port)], data: sent },
-      ];
-    });
+  private opened({ options }: UdpSocket | TcpSocket, { ns, id, bind }: Known): Omit<LabStep, "op"> {
+    const { ttl, mark } = options;
+    const discovery = "discovery" in options ? options.discovery : undefined;
+    const opts = {
+      ...(ttl === undefined ? {} : { ttl }),
+      ...(mark === undefined ? {} : { mark }),
+      ...(discovery === undefined ? {} : { pmtudisc: discovery }),
+    };
+    return { ns, id, ...(bind === undefined ? {} : { bind }), ...(Object.keys(opts).length === 0 ? {} : { opts }) };
   }
 }

@@ -26,6 +26,8 @@ class Converter {
   private readonly lost: string[] = [];
   private readonly steps: StepSpec[] = [];
   private readonly sockets = new Map<string, LabStep>();
+  /** TCP sockets that a program has; it does all that it does with them. */
+  private readonly streams = new Set<string | undefined>();
   /** Milliseconds to wait before the next step. */
   private pause = 0;
 
@@ -116,7 +118,11 @@ class Converter {
 
   private step(step: LabStep, i: number): void {
     const { op, ns = "" } = step;
-    if (op === "frame") {
+    if (op === "listen") this.listen(step, i);
+    else if (op === "accept") this.streams.add(step.as);
+    else if (op === "connect" && this.sockets.get(step.id!)?.op === "tcp") this.connect(step, i);
+    else if (this.streams.has(step.id)) this.pause += step.ms ?? 0;
+    else if (op === "frame") {
       const bytes = frameBytes(step.frame!);
       if (bytes.length < ETHERNET_HEADER) this.lost.push(`steps.${i}: a frame shorter than its header`);
       else
@@ -127,6 +133,7 @@ class Converter {
         });
     } else if (op === "raw") this.raw(step, i);
     else if (op === "udp") this.open(step, i);
+    else if (op === "tcp") this.sockets.set(step.id ?? "", step);
     else if (op === "connect") this.sockets.set(step.id!, { ...this.sockets.get(step.id!)!, to: step.to! });
     else if (op === "send" && this.isServer(step.id)) return;
     else if (op === "send") this.send(step, i);
@@ -138,6 +145,29 @@ class Converter {
     else if (op === "sleep") this.pause += step.ms ?? 0;
     else if (!LOOKS.has(op)) this.lost.push(`steps.${i}: ${op}`);
     this.pause += step.wait_ms ?? 0;
+  }
+
+  private listen({ ns, id, bind }: LabStep, i: number): void {
+    const [address, port] = bind ?? ["0.0.0.0", 0];
+    this.streams.add(id);
+    if (port === 0) {
+      this.lost.push(`steps.${i}: a listener on a port that the kernel chooses`);
+      return;
+    }
+    this.lost.push(`steps.${i}: what is done with the connections of ${id ?? "a listener"}; they echo what they hear`);
+    const run = `tcp-echo-server ${address === "0.0.0.0" ? "" : `-b ${address} `}${port}`;
+    this.add({ in: ns!, name: `${id ?? "listener"} ${i}`, run });
+  }
+
+  private connect({ id, to }: LabStep, i: number): void {
+    const { ns, bind } = this.sockets.get(id!)!;
+    this.streams.add(id);
+    this.sockets.delete(id!);
+    const writes = (this.lab.steps ?? []).slice(i).filter((step) => step.op === "send" && step.id === id);
+    if (writes.length > 0) this.lost.push(`steps.${i}: what ${id} sends; a word instead`);
+    const port = bind === undefined || bind[1] === 0 ? "" : ` -p ${bind[1]}`;
+    const run = `tcp-client -W 1${port} ${to![0]} ${to![1]}${writes.length > 0 ? " hello" : ""}`;
+    this.add({ in: ns!, name: `${id} ${i}`, run });
   }
 
   /** An echo request is a ping; other packets have no program that sends them. */

@@ -11,6 +11,7 @@ import { Evidence, type Flow } from "./evidence.ts";
 import { judge, type Verdict } from "./expectation.ts";
 import { checkExpectations, isAbout } from "./expectation-check.ts";
 import type { LessonSpec } from "./format.ts";
+import { Journal } from "./journal.ts";
 import { Replay } from "./live.ts";
 import { applySysctls, attempt, buildNetwork, type Material } from "./network.ts";
 import { parseDuration } from "./quantity.ts";
@@ -47,6 +48,8 @@ export interface Outcome {
   readonly capture: Capture;
   readonly programs: readonly ProgramRun[];
   readonly expectations: readonly Verdict[];
+  /** Null unless it was asked for. */
+  readonly journal: Journal | null;
   readonly end: RunEnd;
 }
 
@@ -86,6 +89,8 @@ export interface RunOptions {
   readonly engine?: string;
   /** What Docker is to build is built at the first moment of the run, so that the trace tells of it. */
   readonly tellDocker?: boolean;
+  /** Keeps what the programs ask of their sockets. */
+  readonly journal?: boolean;
 }
 
 /** @throws {InputError} for an engine that there is not. */
@@ -94,15 +99,17 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
   const seed = options.seed ?? scenario.seed;
   const until = options.until ?? scenario.until;
   const replay = material.spec.recording === undefined ? null : new Replay(material, seed);
-  const { world, docker } =
+  const { preset, journal: kept } = options;
+  const { world, docker, journal } =
     replay === null
       ? build(material, {
           seed,
-          preset: options.preset,
+          preset,
           engine: chooseEngine(scenario, options.engine),
           told: options.tellDocker,
+          journal: kept,
         })
-      : { world: replay.live.world, docker: null };
+      : { world: replay.live.world, docker: null, journal: null };
   const recorder = world.fabric.record();
   const capture = new Capture();
   world.fabric.capture = capture;
@@ -112,6 +119,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
       if (event === "NEW") flows.push({ namespace, connection });
     };
   const plan = new Plan(material, world, docker);
+  plan.onStep = (step) => journal?.begin(step);
   if (docker !== null && options.tellDocker === true) plan.begin(docker.compose(), docker.daemon.namespace);
   plan.start();
   replay?.run(until);
@@ -127,6 +135,7 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
     capture,
     programs: plan.programs,
     expectations,
+    journal,
     end,
   };
 }
@@ -134,11 +143,12 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Outco
 interface Built {
   readonly world: World;
   readonly docker: ScenarioDocker | null;
+  readonly journal: Journal | null;
 }
 
 /** The world of a scenario before its first step. @throws {InputError} for an engine that there is not. */
-export const buildScenario = (scenario: Scenario): Built =>
-  build(scenario.material, { seed: scenario.seed, engine: chooseEngine(scenario, undefined) });
+export const buildScenario = (scenario: Scenario, engine?: string): Built =>
+  build(scenario.material, { seed: scenario.seed, engine: chooseEngine(scenario, engine) });
 
 function chooseEngine({ material }: Scenario, name: string | undefined): Engine | null {
   const { source, spec } = material;
@@ -155,16 +165,18 @@ interface BuildOptions {
   readonly preset?: PresetName | undefined;
   readonly engine: Engine | null;
   readonly told?: boolean | undefined;
+  readonly journal?: boolean | undefined;
 }
 
 /** The world of a scenario, and dockerd in it. What the scenario itself says of sysctls comes after Docker's. */
-function build(material: Material, { seed, preset, engine, told = false }: BuildOptions): Built {
+function build(material: Material, { seed, preset, engine, told = false, journal: kept = false }: BuildOptions): Built {
   const world = buildNetwork(material, seed, { preset });
+  const journal = kept ? new Journal(world.fabric) : null;
   const { docker, namespaces } = material.spec;
-  if (docker === undefined || engine === null) return { world, docker: null };
+  if (docker === undefined || engine === null) return { world, docker: null, journal };
   const made = new ScenarioDocker(material, world, docker, { engine, told });
   const { namespace } = made.daemon;
   const path = ["namespaces", namespace, "sysctls"];
   applySysctls(material.source, path, world.host(namespace), namespaces[namespace]?.sysctls ?? {});
-  return { world, docker: made };
+  return { world, docker: made, journal };
 }

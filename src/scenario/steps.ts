@@ -46,6 +46,8 @@ interface Action {
 /** The timed part of a scenario. */
 export class Plan {
   readonly programs: ProgramRun[] = [];
+  /** Called as each step begins. */
+  onStep: ((step: number) => void) | null = null;
   private readonly actions: Action[] = [];
   private readonly faults: Action[] = [];
   /** What the iptables commands so far make of each namespace's rules. */
@@ -97,6 +99,7 @@ export class Plan {
   private perform(i: number): void {
     this.performed = Math.max(this.performed, i + 1);
     const next = this.actions[i + 1];
+    this.onStep?.(i);
     this.actions[i]!.perform(() => {
       if (next === undefined || next.at !== null) return;
       this.timer(() => this.perform(i + 1)).armIn(next.after);

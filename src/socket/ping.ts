@@ -1,5 +1,6 @@
 import type { Errno, IcmpError, NetworkStack, OutputPath, Transport } from "../kernel/protocol.ts";
 import { NETWORK, type Packet } from "../packet/packet.ts";
+import type { CallListener } from "../trace/socket-call.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 
@@ -38,12 +39,14 @@ export class PingSocket {
   onError: ((error: EchoError) => void) | null = null;
 
   constructor(
-    private readonly sockets: PingSockets,
+    readonly sockets: PingSockets,
     readonly identifier: number,
   ) {}
 
   /** Sends one request with `size` bytes of data; null when the kernel took it. */
   send(to: number, sequence: number, options: EchoOptions = {}): Errno | null {
+    const { data = null, size = 56, ttl = 0, discovery = 1 } = options;
+    this.sockets.onCall?.(this, { name: "echo", to, sequence, size, data, ttl, dontFragment: discovery > 0 });
     return this.sockets.send(this, to, sequence, options);
   }
 
@@ -64,6 +67,10 @@ export class PingSockets implements Transport {
 
   constructor(private readonly stack: NetworkStack) {
     stack.register(ipv4.PROTOCOL_ICMP, this);
+  }
+
+  get onCall(): CallListener | null {
+    return this.stack.onCall;
   }
 
   /** @throws {RangeError} when the identifier is in use. */

@@ -159,20 +159,25 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   }
 
   bind(address: number, port: number): Errno | null {
+    this.sockets.onCall?.(this, { name: "bind", address, port });
     return this.sockets.bind(this, address, port);
   }
 
   listen(backlog = 4096): Errno | null {
+    this.sockets.onCall?.(this, { name: "listen" });
     return this.sockets.listen(this, backlog);
   }
 
   /** The next established connection, or null. */
   accept(): TcpSocket | null {
-    return this.waiting.shift() ?? null;
+    const accepted = this.waiting.shift() ?? null;
+    if (accepted !== null) this.sockets.onCall?.(this, { name: "accept", accepted });
+    return accepted;
   }
 
   /** Null when the handshake began, whose outcome comes by `onConnect` or `onError`; or, asked again, when it is done. */
   connect(address: number, port: number): Errno | null {
+    this.sockets.onCall?.(this, { name: "connect", address, port });
     return this.locked(() => this.sockets.connect(this, address, port));
   }
 
@@ -184,13 +189,30 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     const { state } = connection;
     if (isOpening(state)) return "EAGAIN";
     if (!maySend(state) || this.writeShut) return "EPIPE";
-    return this.locked(() => connection.write(data, at, length));
+    return this.told(data, at, () => this.locked(() => connection.write(data, at, length)));
+  }
+
+  /** Tells of a write, and of how much was taken. */
+  private told(data: Uint8Array, at: number, write: () => number): number {
+    const { onCall } = this.sockets;
+    if (onCall === null) return write();
+    const call = { name: "send" as const, data: EMPTY, to: null };
+    onCall(this, call);
+    const taken = write();
+    call.data = data.slice(at, at + taken);
+    return taken;
   }
 
   /** What arrived, at most `max` bytes: an empty array for nothing yet, null at the end of the stream. */
   read(max = Number.POSITIVE_INFINITY): Uint8Array | null {
     const { connection } = this;
-    if (connection === null || connection.readable === 0) return this.atEnd ? null : EMPTY;
+    if (connection === null || connection.readable === 0) {
+      if (!this.atEnd) return EMPTY;
+      this.sockets.onCall?.(this, { name: "receive" });
+      connection?.readEnd();
+      return null;
+    }
+    this.sockets.onCall?.(this, { name: "receive" });
     return this.locked(() => connection.read(max));
   }
 
@@ -199,7 +221,10 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     const { connection } = this;
     if (this.listening) return "ENOTCONN";
     if (connection !== null && connection.readable > 0) return this.locked(() => connection.read(max));
-    if (connection?.finReceived === true) return EMPTY;
+    if (connection?.finReceived === true) {
+      connection.readEnd();
+      return EMPTY;
+    }
     if (this.error !== null) return this.takeError()!;
     if (this.readShut) return EMPTY;
     if (this.state === "CLOSE") return "ENOTCONN";
@@ -212,6 +237,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
 
   shutdown(how: "read" | "write" | "both"): Errno | null {
     const { connection } = this;
+    this.sockets.onCall?.(this, { name: "shutdown", how });
     if (this.listening) {
       if (how !== "write") this.sockets.stopListening(this);
       return null;
@@ -249,6 +275,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   /** What was written still goes out. */
   close(): void {
     if (this.closed) return;
+    this.sockets.onCall?.(this, { name: "close" });
     this.closed = true;
     this.forgetCallbacks();
     if (this.listening) this.sockets.stopListening(this);
@@ -262,6 +289,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   /** Ends the connection with a RST. */
   abort(): void {
     if (this.closed) return;
+    this.sockets.onCall?.(this, { name: "close" });
     this.closed = true;
     this.forgetCallbacks();
     if (this.listening) this.sockets.stopListening(this);
@@ -365,7 +393,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   }
 
   private offer(): void {
-    while (this.onAccept !== null && this.waiting.length > 0) this.onAccept(this.waiting.shift()!);
+    while (this.onAccept !== null && this.waiting.length > 0) this.onAccept(this.accept()!);
   }
 }
 

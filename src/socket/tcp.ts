@@ -7,6 +7,7 @@ import type { OutgoingSegment } from "../tcp/outgoing.ts";
 import { Segment } from "../tcp/segment.ts";
 import { between } from "../tcp/sequence.ts";
 import type { TcpErrno } from "../tcp/state.ts";
+import type { CallListener } from "../trace/socket-call.ts";
 import type { SocketChange } from "../trace/step.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
@@ -71,6 +72,10 @@ export class TcpSockets implements Transport {
   /** Every socket that has a port. */
   get all(): TcpSocket[] {
     return [...this.ports];
+  }
+
+  get onCall(): CallListener | null {
+    return this.stack.onCall;
   }
 
   open(options: TcpOptions = {}): TcpSocket {

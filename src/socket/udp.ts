@@ -1,6 +1,7 @@
 import type { Errno, IcmpError, NetworkStack, SeenSocket, Transport } from "../kernel/protocol.ts";
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
+import type { CallListener } from "../trace/socket-call.ts";
 import { formatIpv4 } from "../wire/address.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as udp from "../wire/udp.ts";
@@ -68,7 +69,7 @@ export class UdpSocket implements Bound, SeenSocket {
   onError: ((error: SocketError) => void) | null = null;
 
   constructor(
-    private readonly sockets: UdpSockets,
+    readonly sockets: UdpSockets,
     readonly options: UdpOptions,
   ) {
     this.reuse = options.reuse ?? false;
@@ -96,10 +97,12 @@ export class UdpSocket implements Bound, SeenSocket {
   }
 
   bind(address: number, port: number): Errno | null {
+    this.sockets.onCall?.(this, { name: "bind", address, port });
     return this.sockets.bind(this, address, port);
   }
 
   connect(address: number, port: number): Errno | null {
+    this.sockets.onCall?.(this, { name: "connect", address, port });
     return this.sockets.connect(this, address, port);
   }
 
@@ -108,10 +111,12 @@ export class UdpSocket implements Bound, SeenSocket {
    * `source` the address to send from where that is not the socket's (`IP_PKTINFO`).
    */
   send(data: Uint8Array, to: UdpDestination | null = null, parent = 0): Errno | null {
+    this.sockets.onCall?.(this, { name: "send", data: data.slice(), to });
     return this.sockets.send(this, data, to ?? this.peer, parent);
   }
 
   close(): void {
+    this.sockets.onCall?.(this, { name: "close" });
     this.sockets.close(this);
   }
 }
@@ -131,6 +136,10 @@ export class UdpSockets implements Transport {
   /** Every socket that has a port. */
   get all(): UdpSocket[] {
     return [...this.table];
+  }
+
+  get onCall(): CallListener | null {
+    return this.stack.onCall;
   }
 
   open(options: UdpOptions = {}): UdpSocket {
@@ -331,8 +340,10 @@ function localError(errno: Errno, information: number, to: SocketError["to"]): S
 }
 
 function hand(socket: UdpSocket, datagram: Received): void {
-  if (socket.onReceive !== null) socket.onReceive(datagram);
-  else socket.received.push(datagram);
+  if (socket.onReceive !== null) {
+    socket.sockets.onCall?.(socket, { name: "receive" });
+    socket.onReceive(datagram);
+  } else socket.received.push(datagram);
 }
 
 /** `compute_score()`: how much of the flow this socket names; -1 when the datagram is not for it. */

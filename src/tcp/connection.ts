@@ -317,6 +317,11 @@ export class Connection {
     return this.incoming === null ? EMPTY : this.incoming.data.peek(Math.min(this.readable, max));
   }
 
+  /** The program has read the end of the stream: the FIN that waited in the queue is gone. */
+  readEnd(): void {
+    if (this.incoming !== null && this.readable === 0) this.window.release(0, this.incoming.earlyBytes);
+  }
+
   /** The program has read `count` bytes: `tcp_cleanup_rbuf()`. */
   skip(count: number): void {
     const queue = this.incoming!;

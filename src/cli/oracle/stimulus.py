@@ -187,6 +187,7 @@ class Stimuli:
         script = "mount -t sysfs sysfs /sys && mount -t tmpfs none /run && exec sh -c \"$0\""
         with self.namespace(step):
             done = subprocess.run(["unshare", "-m", "sh", "-c", script, step["command"]], capture_output=True, text=True)
+        self.namespace(step).rules.numbers = None
         result.update(out=done.stdout, err=done.stderr, status=done.returncode)
 
     def do_state(self, step, result):

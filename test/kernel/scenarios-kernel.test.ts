@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { formatDifference } from "../../src/cli/oracle/difference.ts";
+import { Kernel, missingForKernel } from "../../src/cli/oracle/kernel.ts";
+import { verifyLab } from "../../src/cli/oracle/verification.ts";
+import { labFromScenario } from "../../src/scenario/lab-from-scenario.ts";
+import { parseScenario } from "../../src/scenario/scenario.ts";
+
+const FOLDER = fileURLToPath(new URL("../../scenarios/", import.meta.url));
+const read = (file: string) => readFileSync(join(FOLDER, file), "utf8");
+const missing = missingForKernel();
+const skipped = missing === null ? "" : ` (skipped: ${missing})`;
+
+const runs = readdirSync(FOLDER)
+  .filter((file) => file.endsWith(".yaml"))
+  .map((file) => parseScenario(read(file), file, read))
+  // The kernel has no translators.
+  .filter(({ material }) => material.spec.translators === undefined)
+  .flatMap((scenario) => {
+    const engines = scenario.engines.length === 0 ? [undefined] : scenario.engines;
+    return engines.map((engine) => [scenario.file, engine, scenario] as const);
+  });
+
+describe.skipIf(missing !== null)(`the kernel of this machine does what a scenario tells${skipped}`, () => {
+  let kernel: Kernel;
+  beforeAll(() => {
+    kernel = new Kernel();
+  });
+  afterAll(() => kernel.close());
+
+  test.each(runs)("%s, engine %s", { timeout: 240_000 }, async (_, engine, scenario) => {
+    const { difference, frames } = await verifyLab(labFromScenario(scenario, engine).lab, kernel);
+    expect(difference === null ? "" : formatDifference(difference)).toBe("");
+    expect(frames).toBeGreaterThan(0);
+  });
+});
