@@ -63,9 +63,8 @@ function flowText(flow: Connection, machine: Machine): string {
   const { original, reply } = flow;
   const state = flow.tcp?.state ?? flow.sctp?.state ?? null;
   const left = Math.max(0, Math.floor((flow.expires - nowOf(machine)) / 1e9));
-  const accounting = machine.host.net.sysctls.get("net.netfilter.nf_conntrack_acct") !== 0;
   const counters = (direction: 0 | 1) =>
-    accounting ? [`packets=${flow.packets[direction]}`, `bytes=${flow.bytes[direction]}`] : [];
+    flow.accounted ? [`packets=${flow.packets[direction]}`, `bytes=${flow.bytes[direction]}`] : [];
   return [
     `${formatProtocol(original.protocol).padEnd(8)} ${original.protocol} ${left}`,
     ...(state === null ? [] : [state]),

@@ -21,7 +21,7 @@ export function changeTable(command: string, words: readonly string[], name: Tab
   }
   const changed = command === "E" ? renamed(text, words[0]!, words[1]!) : `${text}${line(`-${command}`, words)}\n`;
   const [read1] = read(`${changed}COMMIT\n`, machine, words);
-  keep(table, read1!);
+  keep(table, read1!, command === "Z");
   if (command === "X" && words.length === 0) dropEmpty(read1!);
   net.netfilter.load([read1!]);
   return printed("");
@@ -98,8 +98,11 @@ function dropEmpty({ chains }: Table): void {
   for (const [name, { policy, rules }] of chains) if (policy === "ACCEPT" && rules.length === 0) chains.delete(name);
 }
 
-/** Chains and rules that the change did not touch stay the very same, with counters and what their matches remember. */
-function keep(before: Table, after: Table): void {
+/**
+ * Rules that the change did not touch stay the very same, with counters and what their matches remember. One whose
+ * counters were zeroed does not: iptables-nft puts a new one in its place.
+ */
+function keep(before: Table, after: Table, zeroed: boolean): void {
   const olds = new Map([...before.chains].map(([name, chain]) => [name, [...chain.rules]]));
   for (const [name, chain] of after.chains) {
     const left = olds.get(name) ?? [];
@@ -107,6 +110,7 @@ function keep(before: Table, after: Table): void {
       const at = left.findIndex((old) => old.text === rule.text);
       if (at < 0) continue;
       const [old] = left.splice(at, 1);
+      if (zeroed && old!.packets + old!.bytes > rule.packets + rule.bytes) continue;
       chain.rules[i] = rebound(old!, rule, after);
     }
   }
@@ -121,5 +125,7 @@ function rebound(old: Rule, fresh: Rule, table: Table): Rule {
   const rule = new Rule(old.header, old.matches, action, old.text);
   rule.packets = fresh.packets;
   rule.bytes = fresh.bytes;
+  rule.place = old.place;
+  rule.notices = old.notices;
   return rule;
 }

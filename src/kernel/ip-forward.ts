@@ -8,6 +8,10 @@ import { forwardOptions, type Options } from "./ip-options.ts";
 import { output } from "./ip-output.ts";
 import { sendRedirect } from "./redirect.ts";
 
+const TOS_MASK = 0x1e;
+/** `ip_tos2prio`: best effort, bulk, interactive, interactive bulk; every other bit of the field is for ECN. */
+const PRIORITIES = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
+
 /** `ip_forward()`: TTL, MTU and redirect are decided before the FORWARD hook. Takes ownership. */
 export function forward(packet: Packet, from: InDevice): void {
   const { net } = from;
@@ -46,6 +50,8 @@ export function forward(packet: Packet, from: InDevice): void {
   ipv4.setTtl(view, NETWORK, ttl - 1);
   if (net.fabric.trace !== null) net.fabric.trace.step(STEP.set, packet.id, net.place, 0, ttl, ttl - 1);
   if (packet.redirect && (options === null || options.sourceRoute === 0)) sendRedirect(packet, from, packet.gateway);
+  if (net.sysctls.get("net.ipv4.ip_forward_update_priority") !== 0)
+    packet.priority = PRIORITIES[(ipv4.tos(view, NETWORK) & TOS_MASK) >> 1]!;
   if (!net.netfilter.forward.run(packet, from.device, to.device)) return;
   if (options !== null) forwardOptions(packet, net);
   output(packet, net, from.device);

@@ -363,6 +363,12 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       retries: sysctls.get("net.ipv4.tcp_retries2"),
       finTimeout: sysctls.get("net.ipv4.tcp_fin_timeout") * 1e9,
       abortOnOverflow: sysctls.get("net.ipv4.tcp_abort_on_overflow") !== 0,
+      maxBacklog: sysctls.get("net.core.somaxconn"),
+      keepAlive: {
+        idle: sysctls.get("net.ipv4.tcp_keepalive_time") * 1e9,
+        interval: sysctls.get("net.ipv4.tcp_keepalive_intvl") * 1e9,
+        probes: sysctls.get("net.ipv4.tcp_keepalive_probes"),
+      },
     };
   }
 

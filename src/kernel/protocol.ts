@@ -165,6 +165,10 @@ export interface TcpSettings {
   /** Nanoseconds. */
   readonly finTimeout: number;
   readonly abortOnOverflow: boolean;
+  /** `somaxconn`: the longest queue of connections that nobody has accepted. */
+  readonly maxBacklog: number;
+  /** What a socket with SO_KEEPALIVE does unless it says otherwise; nanoseconds. */
+  readonly keepAlive: { readonly idle: number; readonly interval: number; readonly probes: number };
 }
 
 /** What sockets may ask of their namespace. */

@@ -29,7 +29,9 @@ export type ConfKey = keyof typeof CONF_DEFAULTS;
 export type Conf = Record<ConfKey, number>;
 
 const NET_DEFAULTS = {
+  "net.core.somaxconn": 4096,
   "net.ipv4.ip_default_ttl": 64,
+  "net.ipv4.ip_forward_update_priority": 1,
   "net.ipv4.ip_forward_use_pmtu": 0,
   "net.ipv4.ip_nonlocal_bind": 0,
   "net.ipv4.ip_unprivileged_port_start": 1024,
@@ -51,6 +53,7 @@ const NET_DEFAULTS = {
   "net.ipv4.neigh.default.base_reachable_time_ms": 30_000,
   "net.ipv4.neigh.default.delay_first_probe_time": 5,
   "net.ipv4.neigh.default.unres_qlen_bytes": 212_992,
+  "net.ipv4.neigh.default.gc_stale_time": 60,
   "net.ipv4.neigh.default.locktime": 100,
   "net.ipv4.tcp_timestamps": 1,
   "net.ipv4.tcp_sack": 1,
@@ -58,10 +61,18 @@ const NET_DEFAULTS = {
   "net.ipv4.tcp_syn_retries": 6,
   "net.ipv4.tcp_syn_linear_timeouts": 4,
   "net.ipv4.tcp_synack_retries": 5,
+  "net.ipv4.tcp_retries1": 3,
   "net.ipv4.tcp_retries2": 15,
+  "net.ipv4.tcp_keepalive_time": 7200,
+  "net.ipv4.tcp_keepalive_intvl": 75,
+  "net.ipv4.tcp_keepalive_probes": 9,
+  "net.ipv4.tcp_tw_reuse": 2,
+  "net.ipv4.tcp_syncookies": 1,
+  "net.ipv4.tcp_ecn": 2,
   "net.ipv4.tcp_fin_timeout": 60,
   "net.ipv4.tcp_abort_on_overflow": 0,
   "net.netfilter.nf_conntrack_acct": 0,
+  "net.netfilter.nf_conntrack_buckets": 262_144,
   "net.netfilter.nf_conntrack_checksum": 1,
   "net.netfilter.nf_conntrack_max": 262_144,
   "net.netfilter.nf_conntrack_generic_timeout": 600,
@@ -92,6 +103,7 @@ const NET_DEFAULTS = {
   "net.netfilter.nf_conntrack_tcp_timeout_close": 10,
   "net.netfilter.nf_conntrack_tcp_timeout_max_retrans": 300,
   "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged": 300,
+  "net.bridge.bridge-nf-call-arptables": 1,
   "net.bridge.bridge-nf-call-iptables": 1,
   "net.bridge.bridge-nf-call-ip6tables": 1,
 };
@@ -149,6 +161,9 @@ export class Sysctls {
   /** `sysctl KEY`. @throws {RangeError} for a key that hopscope does not model. */
   read(key: string): string {
     if (key === "net.ipv4.ip_local_port_range") return this.localPorts.join("\t");
+    if (key === "net.ipv4.tcp_congestion_control") return this.congestion;
+    if (key === "net.ipv4.tcp_rmem") return this.tcpReceive.join("\t");
+    if (key === "net.ipv4.tcp_wmem") return this.tcpSend.join("\t");
     if (key === "net.ipv4.ip_forward") return String(this.conf.get("all")!.forwarding);
     if (isNetKey(key)) return String(this.values[key]);
     const [, device, name] = /^net\.ipv4\.conf\.(.+)\.([a-z0-9_]+)$/.exec(key) ?? [];

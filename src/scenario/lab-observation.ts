@@ -91,9 +91,14 @@ export function connections({ tracker }: Namespace, now: number): unknown[] {
 }
 
 /** A zone is told of a direction only where it does not hold for both. */
-function direction({ original, reply, packets, bytes, zone }: Connection, of: 0 | 1): Record<string, unknown> {
+function direction(connection: Connection, of: 0 | 1): Record<string, unknown> {
+  const { original, reply, packets, bytes, zone, accounted } = connection;
   const own = zone.directions === 1 << of && zone.id !== 0 ? { zone: zone.id } : {};
-  return { ...tupleFields(of === 0 ? original : reply), ...own, packets: packets[of], bytes: bytes[of] };
+  return {
+    ...tupleFields(of === 0 ? original : reply),
+    ...own,
+    ...(accounted ? { packets: packets[of], bytes: bytes[of] } : {}),
+  };
 }
 
 export function counters({ netfilter: { tables } }: Namespace): unknown {

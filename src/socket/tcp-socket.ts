@@ -31,7 +31,7 @@ export interface TcpOptions {
   readonly receiveBuffer?: number;
   readonly sendBuffer?: number;
   /** `SO_KEEPALIVE`, `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`. */
-  readonly keepAlive?: { readonly idle: number; readonly interval: number; readonly probes: number };
+  readonly keepAlive?: { readonly idle?: number; readonly interval?: number; readonly probes?: number };
 }
 
 const CONNECTED = 1;

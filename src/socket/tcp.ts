@@ -20,7 +20,6 @@ import { isOpening, type TcpOptions, TcpSocket } from "./tcp-socket.ts";
 export { type Endpoint, type TcpOptions, TcpSocket } from "./tcp-socket.ts";
 
 /** `SOMAXCONN`. */
-const BACKLOG_MAX = 4096;
 
 /** The datagram that carries a segment. One object, filled in for each. */
 class SegmentDatagram implements Datagram {
@@ -119,7 +118,7 @@ export class TcpSockets implements Transport {
         if (failed !== null) return failed;
       } else if (this.ports.conflicts(socket, socket.address, socket.port)) return "EADDRINUSE";
     }
-    socket.backlog = Math.min(backlog, BACKLOG_MAX);
+    socket.backlog = Math.min(backlog, this.stack.tcp.maxBacklog);
     return null;
   }
 
@@ -191,7 +190,9 @@ export class TcpSockets implements Transport {
   }
 
   private settings(options: TcpOptions, mtu: number): ConnectionOptions {
-    return { ...this.stack.tcp, mtu, gso: true, ...options };
+    const { tcp } = this.stack;
+    const keepAlive = options.keepAlive === undefined ? null : { ...tcp.keepAlive, ...options.keepAlive };
+    return { ...tcp, mtu, gso: true, ...options, keepAlive };
   }
 
   /** A connection stands that came in by a listener (`__inet_inherit_port()`). */

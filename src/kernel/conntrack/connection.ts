@@ -85,6 +85,8 @@ export class Connection {
   expires = 0;
   /** When it was created, virtual nanoseconds. */
   readonly created: number;
+  /** Its packets are counted: `nf_conntrack_acct` was on when it began. */
+  accounted = false;
   /** Original, reply. */
   readonly packets = [0, 0];
   readonly bytes = [0, 0];

@@ -213,6 +213,7 @@ export class Tracker {
     connection.original.copy(this.tuple);
     connection.reply.copy(this.inverse);
     connection.zone = this.zone;
+    connection.accounted = net.sysctls.get("net.netfilter.nf_conntrack_acct") !== 0;
     if (this.labels) connection.labels = new Uint32Array(LABEL_WORDS);
     if (this.template !== null) connection.events = this.template.events;
     if (protocol === ipv4.PROTOCOL_TCP) {
@@ -319,7 +320,9 @@ export class Tracker {
     this.account(packet, connection, direction);
   }
 
+  /** `nf_ct_acct_update()`. */
   private account(packet: Packet, connection: Connection, direction: 0 | 1): void {
+    if (!connection.accounted) return;
     connection.packets[direction]!++;
     connection.bytes[direction]! += packet.end - NETWORK;
   }

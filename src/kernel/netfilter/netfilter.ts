@@ -3,7 +3,16 @@ import type { ConnectionState, Packet } from "../../packet/packet.ts";
 import { STEP, WORDS } from "../../trace/step.ts";
 import type { Namespace } from "../namespace.ts";
 import { type HookUser, PRIORITY } from "./hook-user.ts";
-import { HOOKS, type Hook, NEEDS_CONNTRACK, type Notice, type Rule, type Table, type TableName } from "./rule.ts";
+import {
+  HOOKS,
+  type Hook,
+  type Match,
+  NEEDS_CONNTRACK,
+  type Notice,
+  type Rule,
+  type Table,
+  type TableName,
+} from "./rule.ts";
 import { TableWalk } from "./table-walk.ts";
 
 const STATES: readonly ConnectionState[] = WORDS.connectionState;
@@ -68,6 +77,8 @@ export class Netfilter {
   readonly tables = new Map<TableName, Table>();
   /** What the rules that were loaded name and do not do here, in order. */
   readonly notices: Notice[] = [];
+  /** Matches of rules that stayed while others came or went are not attached again. */
+  private readonly attached = new WeakSet<Match>();
   readonly prerouting: HookPoint;
   readonly input: HookPoint;
   readonly forward: HookPoint;
@@ -136,8 +147,11 @@ export class Netfilter {
         const unmodelled = rule.notices.map(({ text }) => text).join("; ");
         if (rule.place === 0) this.notices.push(...rule.notices);
         rule.place = names.add({ kind: "rule", ...where, number: index + 1, text: rule.text, unmodelled });
-        for (const [i, match] of rule.matches.entries())
+        for (const [i, match] of rule.matches.entries()) {
+          if (this.attached.has(match)) continue;
+          this.attached.add(match);
           match.attach?.(this.net, `${table.name}/${chain.name}/${index + 1}/${i}`);
+        }
       });
     }
   }

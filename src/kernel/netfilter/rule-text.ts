@@ -227,10 +227,12 @@ class TableText {
     }
   }
 
+  /** `-Z [CHAIN [number]]` */
   private zero(tokens: readonly Token[]): void {
     for (const [chain, rules] of this.rules) {
       if (tokens[1] !== undefined && chain !== this.readChain(tokens[1])) continue;
-      for (const counted of [chain, ...rules.map(({ rule }) => rule)]) {
+      const one = tokens[2] === undefined ? null : rules[this.readNumber(tokens[2], rules.length, "replacement") - 1]!;
+      for (const counted of one === null ? [chain, ...rules.map(({ rule }) => rule)] : [one.rule]) {
         counted.packets = 0;
         counted.bytes = 0;
       }

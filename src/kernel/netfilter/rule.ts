@@ -51,7 +51,7 @@ export interface Match {
   readonly name: string;
   /** What it keeps in `Namespace.ruleState` together with other rules, for as long as a loaded rule names it. */
   readonly shares?: string;
-  /** Called when its table is loaded; `label` names the rule. */
+  /** Called when its rule is loaded first; `label` names the rule. */
   attach?(net: Namespace, label: string): void;
   matches(packet: Packet, context: RuleContext): boolean;
   /** Its options as `iptables-save` prints them, without `-m name`. */

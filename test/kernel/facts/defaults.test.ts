@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Conf, type NetKey, Sysctls } from "../../../src/kernel/sysctl.ts";
 import { Lab } from "../../../src/scenario/lab.ts";
@@ -22,8 +24,10 @@ import {
 
 /** From a new network namespace of Linux 6.18. The type makes a missing or an unmodelled key an error. */
 const NET: Record<NetKey, number> = {
+  "net.bridge.bridge-nf-call-arptables": 1,
   "net.bridge.bridge-nf-call-iptables": 1,
   "net.bridge.bridge-nf-call-ip6tables": 1,
+  "net.core.somaxconn": 4096,
   "net.ipv4.icmp_echo_ignore_all": 0,
   "net.ipv4.icmp_echo_ignore_broadcasts": 1,
   "net.ipv4.icmp_errors_use_inbound_ifaddr": 0,
@@ -32,6 +36,7 @@ const NET: Record<NetKey, number> = {
   "net.ipv4.icmp_ratelimit": 1000,
   "net.ipv4.icmp_ratemask": 6168,
   "net.ipv4.ip_default_ttl": 64,
+  "net.ipv4.ip_forward_update_priority": 1,
   "net.ipv4.ip_forward_use_pmtu": 0,
   "net.ipv4.ip_nonlocal_bind": 0,
   "net.ipv4.ip_unprivileged_port_start": 1024,
@@ -40,6 +45,7 @@ const NET: Record<NetKey, number> = {
   "net.ipv4.ipfrag_time": 30,
   "net.ipv4.neigh.default.base_reachable_time_ms": 30_000,
   "net.ipv4.neigh.default.delay_first_probe_time": 5,
+  "net.ipv4.neigh.default.gc_stale_time": 60,
   "net.ipv4.neigh.default.locktime": 100,
   "net.ipv4.neigh.default.mcast_solicit": 3,
   "net.ipv4.neigh.default.retrans_time_ms": 1000,
@@ -48,15 +54,23 @@ const NET: Record<NetKey, number> = {
   "net.ipv4.route.min_pmtu": 552,
   "net.ipv4.route.mtu_expires": 600,
   "net.ipv4.tcp_abort_on_overflow": 0,
+  "net.ipv4.tcp_ecn": 2,
   "net.ipv4.tcp_fin_timeout": 60,
+  "net.ipv4.tcp_keepalive_intvl": 75,
+  "net.ipv4.tcp_keepalive_probes": 9,
+  "net.ipv4.tcp_keepalive_time": 7200,
+  "net.ipv4.tcp_retries1": 3,
   "net.ipv4.tcp_retries2": 15,
   "net.ipv4.tcp_sack": 1,
   "net.ipv4.tcp_syn_linear_timeouts": 4,
   "net.ipv4.tcp_syn_retries": 6,
   "net.ipv4.tcp_synack_retries": 5,
+  "net.ipv4.tcp_syncookies": 1,
   "net.ipv4.tcp_timestamps": 1,
+  "net.ipv4.tcp_tw_reuse": 2,
   "net.ipv4.tcp_window_scaling": 1,
   "net.netfilter.nf_conntrack_acct": 0,
+  "net.netfilter.nf_conntrack_buckets": 262_144,
   "net.netfilter.nf_conntrack_checksum": 1,
   "net.netfilter.nf_conntrack_generic_timeout": 600,
   "net.netfilter.nf_conntrack_gre_timeout": 30,
@@ -153,8 +167,53 @@ describe("10 Defaults, as ../oracle/sysctl-defaults-6.18.txt has them", () => {
 
   test("local_port_range 32768-60999", () => {
     expect(fresh.localPorts).toEqual([32_768, 60_999]);
+    expect(fresh.read("net.ipv4.ip_local_port_range")).toBe("32768\t60999");
+  });
+
+  test("tcp_rmem 4096 131072 33554432, tcp_wmem 4096 16384 4194304", () => {
+    expect(fresh.read("net.ipv4.tcp_rmem")).toBe("4096\t131072\t33554432");
+    expect(fresh.read("net.ipv4.tcp_wmem")).toBe("4096\t16384\t4194304");
+  });
+
+  test("tcp_congestion_control cubic, what a kernel has that was built without another choice", () => {
+    expect(fresh.read("net.ipv4.tcp_congestion_control")).toBe("cubic");
+  });
+
+  const live = liveNamespace([
+    ...Object.keys(NET),
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+    "net.ipv4.ip_local_port_range",
+  ]);
+  test.skipIf(live.missing !== null)(`are those of a new namespace of this machine's kernel${live.skipped}`, () => {
+    for (const [key, value] of live.values) expect(`${key} ${fresh.read(key)}`).toBe(`${key} ${value}`);
+    expect(live.values.size).toBeGreaterThan(60);
   });
 });
+
+/** What a new network namespace of this machine's kernel says; keys that it does not have are left out. */
+function liveNamespace(keys: readonly string[]) {
+  const release = /^6\.18\./.test(readRelease());
+  const files = keys.map((key) => `/proc/sys/${key.replaceAll(".", "/")}`);
+  const { status, stdout } = release
+    ? spawnSync("unshare", ["-n", "grep", "-H", "", ...files], { encoding: "utf8" })
+    : { status: 3, stdout: "" };
+  const missing = !release
+    ? "this is not Linux 6.18"
+    : status === null || stdout === ""
+      ? "no right to make a namespace"
+      : null;
+  const values = new Map<string, string>();
+  for (const line of stdout.trimEnd().split("\n")) {
+    const [, path = "", value = ""] = /^\/proc\/sys\/([^:]+):(.*)$/.exec(line) ?? [];
+    if (path !== "") values.set(path.replaceAll("/", "."), value);
+  }
+  return { missing, skipped: missing === null ? "" : ` (skipped: ${missing})`, values };
+}
+
+function readRelease(): string {
+  return existsSync("/proc/sys/kernel/osrelease") ? readFileSync("/proc/sys/kernel/osrelease", "utf8") : "";
+}
 
 describe("10 Defaults at work", () => {
   test("ip_forward 0", () => {

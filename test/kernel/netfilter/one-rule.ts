@@ -102,6 +102,7 @@ export const device = (name: string, index: number, mtu = 1500): Device => ({ na
 /** A TCP flow from 10.0.0.1:5000 to 10.0.0.2:80. */
 export function flow(): Connection {
   const connection = new Connection(1, 0);
+  connection.accounted = true;
   const [client, server] = [parseIpv4("10.0.0.1"), parseIpv4("10.0.0.2")];
   connection.original.set(client, server, 6, 5000, 80);
   connection.reply.set(server, client, 6, 80, 5000);

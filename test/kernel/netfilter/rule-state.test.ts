@@ -49,6 +49,27 @@ describe("what rules share by name", () => {
   });
 });
 
+describe("a rule that stays while another is appended", () => {
+  /** What 60 packets meet, the second half after a rule was appended or the table loaded anew. */
+  function verdicts(change: "nothing" | "append" | "restore"): string {
+    const net = new Namespace(new Fabric(), "n");
+    const rule = "-A INPUT -m statistic --mode random --probability 0.5 -j DROP\n";
+    load(net, "filter", rule);
+    const half = () => Array.from({ length: 30 }, () => walk(net, udpPacket(pool))[0]).join("");
+    const first = half();
+    const append = "*filter\n-A INPUT -p tcp\nCOMMIT\n";
+    if (change === "append") net.netfilter.load(parseRules(append, "rules", { onto: net.netfilter.tables }));
+    if (change === "restore") load(net, "filter", rule);
+    return `${first}${half()}`;
+  }
+
+  it("goes on as if nothing had happened, and begins anew when the table is restored", () => {
+    expect(verdicts("append")).toBe(verdicts("nothing"));
+    const restored = verdicts("restore");
+    expect(restored.slice(30)).toBe(restored.slice(0, 30));
+  });
+});
+
 describe("the option -f", () => {
   it.each([
     ["-f", 0, "ACCEPT"],

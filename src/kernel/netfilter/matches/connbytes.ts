@@ -12,7 +12,7 @@ const DIRECTIONS = ["original", "reply", "both"] as const;
 type Direction = (typeof DIRECTIONS)[number];
 const MOST = 2n ** 64n - 1n;
 
-/** `connbytes_mt()` of xt_connbytes.c. */
+/** `connbytes_mt()` of xt_connbytes.c. A flow from before packets were counted has no counts. */
 class ConnbytesMatch implements Match {
   readonly name = "connbytes";
   private readonly first: number;
@@ -36,7 +36,7 @@ class ConnbytesMatch implements Match {
 
   matches(packet: Packet): boolean {
     const connection = packet.connection as Connection | null;
-    if (connection === null) return false;
+    if (connection === null || !connection.accounted) return false;
     const value = this.measure(connection);
     return (value >= this.first && value <= this.last) !== this.not;
   }
