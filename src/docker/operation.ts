@@ -67,6 +67,7 @@ export type ProcessProgram =
   | {
       readonly kind: "resolver";
       readonly port: number;
+      readonly tcpPort: number;
       readonly upstreams: readonly Ipv4[];
       /** The namespace whose sockets ask them. */
       readonly asksFrom: string;

@@ -69,12 +69,14 @@ export class Processes {
   private programOf(namespace: string, program: ProcessProgram, opened: Closable[]): Program {
     if (program.kind === "proxy") return dockerProxy(program.options);
     const { records } = this;
-    const outside = this.world.host(program.asksFrom).udp;
+    const { udp, tcp } = this.world.host(program.asksFrom);
     return dnsServer({
       address: parseIpv4(EMBEDDED_DNS),
       port: program.port,
+      tcpPort: program.tcpPort,
       upstreams: program.upstreams,
-      outside: noting(outside, opened),
+      compressed: false,
+      outside: { udp: noting(udp, opened), tcp: noting(tcp, opened) },
       get records() {
         return records.get(namespace) ?? [];
       },

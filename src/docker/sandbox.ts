@@ -411,7 +411,7 @@ export class Sandbox {
     const process: ProcessSpec = {
       pid: 0,
       command: `dockerd: DNS on ${EMBEDDED_DNS}:${udp}/udp and :${tcp}/tcp${servers}`,
-      program: { kind: "resolver", port: udp, upstreams: addresses, asksFrom },
+      program: { kind: "resolver", port: udp, tcpPort: tcp, upstreams: addresses, asksFrom },
     };
     container.resolver = { namespace, process };
     daemon.step(`container ${name}: the embedded DNS server`, [

@@ -15,6 +15,7 @@ interface DigOptions {
   readonly server: string | null;
   readonly port: number;
   readonly short: boolean;
+  readonly byTcp: boolean;
   /** Nanoseconds. */
   readonly timeout: number;
   readonly tries: number;
@@ -22,13 +23,14 @@ interface DigOptions {
   readonly words: string;
 }
 
-/** `dig [@server] [-p port] [-t type | -x address] [name] [type] [+short] [+time=s] [+tries=n]` @throws {InputError}. */
+/** `dig [@server] [-p port] [-t type | -x address] [name] [type] [+short] [+tcp] [+time=s] [+tries=n]` @throws {InputError}. */
 export function parseDig(words: Arguments): Program {
-  const given: { server: string | null; name: string; type: string; short: boolean; timeout: number; tries: number } = {
-    server: null,
+  const given = {
+    server: null as string | null,
     name: "",
     type: words.option("t")?.text.toUpperCase() ?? "A",
     short: false,
+    byTcp: false,
     timeout: 5e9,
     tries: 3,
   };
@@ -48,13 +50,18 @@ export function parseDig(words: Arguments): Program {
   return { name: "dig", serves: false, start: (environment) => new Dig(environment, options).start() };
 }
 
-function readSwitch(words: Arguments, word: Word, given: { short: boolean; timeout: number; tries: number }): void {
-  const [, key, value] = /^\+(short|time|tries|retry)(?:=(\d{1,3}))?$/.exec(word.text) ?? [];
+function readSwitch(
+  words: Arguments,
+  word: Word,
+  given: { short: boolean; byTcp: boolean; timeout: number; tries: number },
+): void {
+  const [, key, value] = /^\+(short|tcp|vc|time|tries|retry)(?:=(\d{1,3}))?$/.exec(word.text) ?? [];
   if (key === "short") given.short = true;
+  else if (key === "tcp" || key === "vc") given.byTcp = true;
   else if (key === "time" && value !== undefined) given.timeout = Math.max(1, Number(value)) * 1e9;
   else if (key === "tries" && value !== undefined) given.tries = Math.max(1, Number(value));
   else if (key === "retry" && value !== undefined) given.tries = Number(value) + 1;
-  else throw words.error(word, "+short, +time=SECONDS, +tries=N or +retry=N");
+  else throw words.error(word, "+short, +tcp, +time=SECONDS, +tries=N or +retry=N");
 }
 
 /**
@@ -83,9 +90,10 @@ class Dig {
   }
 
   private ask(servers: readonly number[]): void {
-    const { name, type, port, tries, timeout } = this.options;
-    const plan = { servers, port, attempts: tries, wait: () => timeout };
-    const query = new DnsQuery(this.environment, { name, type }, plan, (end) => this.ended(end));
+    const { name, type, port, tries, timeout, byTcp } = this.options;
+    const plan = { servers, port, attempts: tries, byTcp, wait: () => timeout };
+    const query = new DnsQuery(this.environment, [{ name, type }], plan, (end) => this.ended(end));
+    query.onTruncated = (packet) => this.environment.say(";; Truncated, retrying in TCP mode.", packet);
     query.onFailure = (address, failure) =>
       this.environment.say(`;; communications error to ${formatIpv4(address)}#${port}: ${failure}`);
     query.start();
@@ -107,7 +115,7 @@ class Dig {
     environment.exit(answer === null ? 9 : 0);
   }
 
-  private printAnswer(answer: DnsMessage, { server, bytes, time, packet }: QueryEnd): void {
+  private printAnswer(answer: DnsMessage, { server, bytes, byTcp, time, packet }: QueryEnd): void {
     const { say } = this.environment;
     const flags = ["qr", answer.authoritative && "aa", answer.truncated && "tc", answer.recursionDesired && "rd"];
     const set = [...flags, answer.recursionAvailable && "ra"].filter(Boolean).join(" ");
@@ -125,7 +133,7 @@ class Dig {
       say(formatColumns([`${name}.`, `${ttl}`, "IN", type, /^(CNAME|NS|PTR)$/.test(type) ? `${data}.` : data]));
     if (answers.length > 0) say("");
     say(`;; Query time: ${Math.floor(time / 1e6)} msec`);
-    say(`;; SERVER: ${from}#${this.options.port}(${from}) (UDP)`);
+    say(`;; SERVER: ${from}#${this.options.port}(${from}) (${byTcp ? "TCP" : "UDP"})`);
     say(`;; MSG SIZE  rcvd: ${bytes}`);
     say("");
   }

@@ -1,6 +1,7 @@
 import type { Timer } from "../sim/scheduler.ts";
-import { strerror } from "../socket/strerror.ts";
-import type { Received, UdpSocket, UdpSockets } from "../socket/udp.ts";
+import { type Errno, strerror } from "../socket/strerror.ts";
+import type { TcpSocket } from "../socket/tcp-socket.ts";
+import type { UdpSocket } from "../socket/udp.ts";
 import { formatIpv4, parseIpv4 } from "../wire/address.ts";
 import {
   DNS_DATAGRAM,
@@ -13,9 +14,13 @@ import {
   reverseName,
   withDnsId,
 } from "../wire/dns.ts";
+import { DNS_STREAM, DnsFrames, frameDns } from "../wire/dns-frames.ts";
 import type { Arguments, Word } from "./command-line.ts";
 import { formatEndpoint } from "./datagram.ts";
+import { askByTcp, askByUdp, type DnsExchange, type DnsSockets } from "./dns-exchange.ts";
 import type { Environment, Program } from "./program.ts";
+import { Stream } from "./stream.ts";
+import { listen } from "./tcp-listener.ts";
 
 export interface DnsServerOptions {
   /** 0 for every address. */
@@ -24,10 +29,14 @@ export interface DnsServerOptions {
   readonly records: readonly DnsRecord[];
   /** Who is asked for names that have no record; without any, such a name does not exist. */
   readonly upstreams?: readonly number[];
+  /** Whether names in its own answers point at where they stood before; they do where absent. */
+  readonly compressed?: boolean;
   /** How long to wait for each of them, in nanoseconds. */
   readonly timeout?: number;
   /** The sockets from which they are asked, where those are another namespace's. */
-  readonly outside?: UdpSockets;
+  readonly outside?: DnsSockets;
+  /** Where it listens for connections, where that is another port. */
+  readonly tcpPort?: number;
 }
 
 const NAME = "dns-server";
@@ -59,14 +68,24 @@ export function dnsServer(options: DnsServerOptions): Program {
   return { name: NAME, serves: true, start: (environment) => new DnsServer(environment, options).start() };
 }
 
+/** A question, and the way back to who asked. */
+interface Asked {
+  readonly data: Uint8Array;
+  readonly from: { readonly address: number; readonly port: number };
+  /** The packet that brought it. */
+  readonly packet: number;
+  readonly byTcp: boolean;
+  answer(bytes: Uint8Array, packet: number): Errno | null;
+}
+
 /** A question that was passed on. */
 interface Passed {
-  readonly from: Received;
+  readonly asked: Asked;
   readonly id: number;
   readonly text: string;
   upstream: number;
   readonly timer: Timer;
-  socket: UdpSocket | null;
+  exchange: DnsExchange | null;
 }
 
 class DnsServer {
@@ -88,61 +107,100 @@ class DnsServer {
       return;
     }
     this.environment.say(`listening on ${formatIpv4(address)}:${port}/udp`);
-    this.socket.onReceive = (datagram) => this.received(datagram);
+    this.socket.onReceive = ({ data, from, packet }) =>
+      this.received({
+        data,
+        from,
+        packet,
+        byTcp: false,
+        answer: (bytes, cause) => this.socket.send(bytes, from, cause),
+      });
+    const { tcpPort = port } = this.options;
+    listen(this.environment, NAME, { address, port: tcpPort }, (socket) => this.accepted(socket));
   }
 
-  private received(datagram: Received): void {
-    const query = parseDns(datagram.data);
+  private accepted(socket: TcpSocket): void {
+    const { tcp } = this.environment;
+    const stream = new Stream(socket);
+    const frames = new DnsFrames();
+    const from = socket.peer!;
+    const answer = (bytes: Uint8Array) => {
+      stream.write(frameDns(bytes));
+      return null;
+    };
+    stream.onEnd = () => stream.close();
+    stream.onData = (data) => {
+      for (const message of frames.add(data))
+        this.received({ data: message, from, packet: tcp.cause, byTcp: true, answer });
+    };
+    stream.start();
+  }
+
+  private received(asked: Asked): void {
+    const query = parseDns(asked.data);
     if (query === null || query.response) return;
     const question = query.questions[0];
     if (question === undefined) {
-      this.reply(datagram, { ...query, response: true, rcode: "FORMERR", answers: [] }, "no question");
+      this.reply(asked, { ...query, response: true, rcode: "FORMERR", answers: [] }, "no question");
       return;
     }
-    const text = `${question.type} ${question.name} from ${formatEndpoint(datagram.from)}`;
+    const text = `${question.type} ${question.name} from ${formatEndpoint(asked.from)}`;
     const answer = answerFrom(this.options.records, query);
-    if (answer.rcode === "NXDOMAIN" && (this.options.upstreams ?? []).length > 0) this.pass(datagram, query.id, text);
-    else this.reply(datagram, answer, text);
+    if (answer.rcode === "NXDOMAIN" && (this.options.upstreams ?? []).length > 0) this.pass(asked, query.id, text);
+    else this.reply(asked, answer, text);
   }
 
-  private reply({ from, packet }: Received, answer: DnsMessage, text: string): void {
+  private reply({ packet, byTcp, ...asked }: Asked, answer: DnsMessage, text: string): void {
     const { say } = this.environment;
     say(`${text}: ${describeAnswer(answer)}`, packet);
-    const refused = this.socket.send(formatDns(answer, DNS_DATAGRAM), from, packet);
+    const { compressed = true } = this.options;
+    const bytes = formatDns(answer, { limit: byTcp ? DNS_STREAM : DNS_DATAGRAM, compressed });
+    const refused = asked.answer(bytes, packet);
     if (refused !== null) say(`${NAME}: sendto: ${strerror(refused)}`, packet);
   }
 
-  private pass(from: Received, id: number, text: string): void {
+  private pass(asked: Asked, id: number, text: string): void {
     const timer = this.environment.scheduler.timer(() => this.askNext(passed));
-    const passed: Passed = { from, id, text, upstream: -1, timer, socket: null };
+    const passed: Passed = { asked, id, text, upstream: -1, timer, exchange: null };
     this.askNext(passed);
   }
 
   /** Asks the next upstream, as each has its own time to answer. */
   private askNext(passed: Passed): void {
-    const { upstreams = [], timeout = 4e9, outside = this.environment.udp } = this.options;
-    const { from, id, text } = passed;
-    passed.socket?.close();
+    const { upstreams = [], timeout = 4e9, outside = this.environment } = this.options;
+    const { asked, id, text } = passed;
+    passed.exchange?.close();
     const upstream = upstreams[++passed.upstream];
     if (upstream === undefined) {
-      const query = parseDns(from.data)!;
-      this.reply(from, { ...query, response: true, rcode: "SERVFAIL", recursionAvailable: true, answers: [] }, text);
+      const query = parseDns(asked.data)!;
+      this.reply(asked, { ...query, response: true, rcode: "SERVFAIL", recursionAvailable: true, answers: [] }, text);
       return;
     }
-    const socket = outside.open();
-    passed.socket = socket;
     const sent = this.environment.random.below(65_536);
     passed.timer.armIn(timeout);
-    socket.onReceive = ({ data, packet }) => {
-      const answer = parseDns(data);
-      if (answer?.response === true && answer.id === sent) this.passBack(passed, answer, withDnsId(data, id)!, packet);
-    };
-    socket.onError = () => {
-      if (socket.pending !== null) this.askNext(passed);
-    };
-    this.environment.say(`${text}: asks ${formatIpv4(upstream)}`, from.packet);
-    const refused = socket.connect(upstream, DNS_PORT) ?? socket.send(withDnsId(from.data, sent)!, null, from.packet);
-    if (refused !== null) this.askNext(passed);
+    this.environment.say(`${text}: asks ${formatIpv4(upstream)}`, asked.packet);
+    const turn = passed.upstream;
+    const exchange = (asked.byTcp ? askByTcp : askByUdp)(
+      outside,
+      { address: upstream, port: DNS_PORT },
+      {
+        received: (data, packet) => {
+          const answer = parseDns(data);
+          if (answer?.response === true && answer.id === sent)
+            this.passBack(passed, answer, withDnsId(data, id)!, packet);
+        },
+        failed: () => {
+          if (turn === passed.upstream) this.askNext(passed);
+        },
+      },
+      asked.packet,
+    );
+    if (typeof exchange === "string") {
+      this.askNext(passed);
+      return;
+    }
+    passed.exchange = exchange;
+    if (exchange.send(withDnsId(asked.data, sent)!) !== null) this.askNext(passed);
   }
 
   private passBack(passed: Passed, answer: DnsMessage, bytes: Uint8Array, packet: number): void {
@@ -151,11 +209,13 @@ class DnsServer {
       this.askNext(passed);
       return;
     }
+    const upstream = upstreams[passed.upstream]!;
     passed.timer.cancel();
-    passed.socket?.close();
-    const { from, text } = passed;
-    this.environment.say(`${text}: ${describeAnswer(answer)}, says ${formatIpv4(upstreams[passed.upstream]!)}`, packet);
-    const refused = this.socket.send(bytes, from.from, packet);
+    passed.exchange?.close();
+    passed.upstream = upstreams.length;
+    const { asked, text } = passed;
+    this.environment.say(`${text}: ${describeAnswer(answer)}, says ${formatIpv4(upstream)}`, packet);
+    const refused = asked.answer(bytes, packet);
     if (refused !== null) this.environment.say(`${NAME}: sendto: ${strerror(refused)}`, packet);
   }
 }

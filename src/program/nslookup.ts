@@ -72,10 +72,11 @@ class Nslookup {
     const plan = { ...planOf(this.configuration), servers: this.servers };
     const query = new DnsQuery(
       this.environment,
-      question,
+      [question],
       timeout === null ? plan : { ...plan, wait: () => timeout },
       done,
     );
+    query.onTruncated = (packet) => this.environment.say(";; Truncated, retrying in TCP mode.", packet);
     query.onFailure = (address, failure) =>
       this.environment.say(`;; communications error to ${formatIpv4(address)}#${DNS_PORT}: ${failure}`);
     query.start();

@@ -19,6 +19,9 @@ export interface Pending {
   cancel(): void;
 }
 
+/** `AF_UNSPEC`. */
+const FAMILIES = ["A", "AAAA"] as const;
+
 const IDLE: Pending = { cancel() {} };
 
 /** The servers that resolv.conf names, with the waiting time of `send_dg()`. */
@@ -33,8 +36,8 @@ export function planOf({ servers, attempts, timeout }: ResolverConfiguration) {
 
 /**
  * The addresses of a name as `getaddrinfo()` finds them: an address as it is, then `/etc/hosts`, then DNS by
- * `/etc/resolv.conf`. Unlike glibc's it asks for IPv4 addresses alone, as hopscope has no other. `done` may be called at
- * once.
+ * `/etc/resolv.conf`, which is asked for IPv4 and IPv6 addresses in the same moment; those of IPv6 are left aside. `done`
+ * may be called at once.
  */
 export function resolve(environment: Environment, name: string, done: (found: Resolution) => void): Pending {
   const known = knownAddresses(environment, name);
@@ -87,12 +90,17 @@ class Search implements Pending {
 
   private ask(name: string, failed: (end: QueryEnd, error: ResolutionError) => void): void {
     const plan = planOf(this.configuration);
-    this.query = new DnsQuery(this.environment, { name, type: "A" }, plan, (end) => {
-      const { answer, packet } = end;
-      const addresses = answer === null ? [] : addressesIn(answer);
-      if (addresses.length > 0) this.done({ addresses, error: null, packet });
-      else failed(end, errorOf(answer));
-    }).start();
+    this.query = new DnsQuery(
+      this.environment,
+      FAMILIES.map((type) => ({ name, type })),
+      plan,
+      (end) => {
+        const { answer, answers, packet } = end;
+        const addresses = answers.flatMap(addressesIn);
+        if (addresses.length > 0) this.done({ addresses, error: null, packet });
+        else failed(end, errorOf(answer));
+      },
+    ).start();
   }
 
   private endedFirst(end: QueryEnd, error: ResolutionError, asIs: boolean): void {
@@ -148,7 +156,7 @@ export function nameOf(environment: Environment, address: number, done: (name: s
   }
   const configuration = parseResolvConf(environment.files.get("/etc/resolv.conf") ?? "");
   const question = { name: reverseName(address), type: "PTR" };
-  return new DnsQuery(environment, question, planOf(configuration), ({ answer }) =>
+  return new DnsQuery(environment, [question], planOf(configuration), ({ answer }) =>
     done(answer?.answers.find(({ type }) => type === "PTR")?.data ?? formatIpv4(address)),
   ).start();
 }

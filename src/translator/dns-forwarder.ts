@@ -57,7 +57,7 @@ export class DnsForwarder {
     const own = this.ownAnswer(message);
     if (own !== null) {
       this.tell(packet, `DNS: ${message.questions[0]!.name} is known here`);
-      done(formatDns(own), packet);
+      done(formatDns(own, this.translator.behaviour.dns), packet);
     } else new Upstream(this.translator, this, this.options.servers, message, question.slice(), done).start(packet);
     return true;
   }

@@ -1,3 +1,4 @@
+import { DnsFrames, frameDns } from "../wire/dns-frames.ts";
 import type { DnsForwarder } from "./dns-forwarder.ts";
 import type { Endpoint, HostStream, HostStreamEvents } from "./host-sockets.ts";
 import { type LocalService, Outbox } from "./local-service.ts";
@@ -13,7 +14,7 @@ export const dnsStreamService = (dns: DnsForwarder): LocalService => ({
 class DnsStream implements HostStream {
   readonly local: Endpoint;
   readonly peer: Endpoint;
-  private held = new Uint8Array(0);
+  private readonly frames = new DnsFrames();
   private readonly outbox = new Outbox();
   private waiting = 0;
   private asked = true;
@@ -28,17 +29,7 @@ class DnsStream implements HostStream {
   }
 
   write(data: Uint8Array, cause: number): number {
-    const all = new Uint8Array(this.held.length + data.length);
-    all.set(this.held);
-    all.set(data, this.held.length);
-    let at = 0;
-    while (all.length - at >= 2) {
-      const end = at + 2 + ((all[at]! << 8) | all[at + 1]!);
-      if (end > all.length) break;
-      this.ask(all.subarray(at + 2, end), cause);
-      at = end;
-    }
-    this.held = all.slice(at);
+    for (const question of this.frames.add(data)) this.ask(question, cause);
     return data.length;
   }
 
@@ -49,8 +40,7 @@ class DnsStream implements HostStream {
       this.waiting--;
       if (this.over) return;
       if (answer !== null) {
-        this.outbox.add(Uint8Array.of(answer.length >> 8, answer.length & 255));
-        this.outbox.add(answer);
+        this.outbox.add(frameDns(answer));
       }
       this.events.readable(because);
     });

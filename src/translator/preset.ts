@@ -114,6 +114,8 @@ export interface Behaviour {
     readonly failure: "silence" | "NXDOMAIN" | "SERVFAIL";
     /** Answers by UDP are written anew from their answer section: what else they say, such as NXDOMAIN, is lost. */
     readonly marshalsAgain: boolean;
+    /** In its own answers names point at where they stood before. */
+    readonly compressed: boolean;
     /** Questions for IPv6 addresses have no answers. */
     readonly hidesAaaa: boolean;
     /** Questions go to the first server as any datagram or connection would. */
@@ -201,6 +203,7 @@ const VPNKIT: Preset = {
       longestUdp: 512,
       failure: "silence",
       marshalsAgain: true,
+      compressed: true,
       hidesAaaa: false,
       redirects: false,
       hostNames: ["host.internal", "host.docker.internal"],
@@ -258,6 +261,7 @@ const GVPROXY: Preset = {
       longestUdp: 512,
       failure: "NXDOMAIN",
       marshalsAgain: false,
+      compressed: false,
       hidesAaaa: true,
       redirects: false,
       hostNames: ["host.containers.internal", "host.docker.internal"],
@@ -319,6 +323,7 @@ const SLIRP4NETNS: Preset = {
       longestUdp: 65_535,
       failure: "silence",
       marshalsAgain: false,
+      compressed: true,
       hidesAaaa: false,
       redirects: true,
       hostNames: [],

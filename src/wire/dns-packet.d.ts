@@ -19,7 +19,13 @@ declare module "dns-packet" {
     questions?: Section[];
     answers?: Section[];
   }
-  export function encode(packet: Packet): Buffer;
+  /** The data of a record of this type, behind its length. @throws {Error} for data that it cannot have. */
+  export function record(type: string): { encode(data: unknown): Buffer };
   /** @throws {Error} for bytes that are no message. */
   export function decode(bytes: Buffer): Packet;
+}
+
+declare module "dns-packet/types.js" {
+  /** The number of a record type such as `AAAA`; 0 for none. */
+  export function toType(name: string): number;
 }

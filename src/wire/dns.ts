@@ -1,6 +1,7 @@
 /// <reference path="./dns-packet.d.ts" />
 import { Buffer } from "buffer/index.js";
-import { decode, encode, type Section } from "dns-packet";
+import { decode, record, type Section } from "dns-packet";
+import { toType } from "dns-packet/types.js";
 
 /** Response codes, in the order of their numbers (RFC 1035 section 4.1.1). */
 const RCODES = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"] as const;
@@ -76,28 +77,95 @@ const toRecord = ({ name, type, ttl = 0, data }: Section): DnsRecord => ({
   data: typeof data === "string" ? data : "",
 });
 
+export interface DnsFormat {
+  /** The longest that it may be, bytes. */
+  readonly limit?: number;
+  /** Names point at where they stood before, as BIND has it; else each is written out, as Docker has it. */
+  readonly compressed?: boolean;
+}
+
 /**
  * The bytes of a message. Answers that would make it longer than `limit` bytes are left out, and it says so.
  * Only records of {@link DnsTextType} can be written. @throws {RangeError} for another.
  */
-export function formatDns(message: DnsMessage, limit = 65_535): Uint8Array {
-  const whole = write(message, message.truncated === true);
+export function formatDns(message: DnsMessage, { limit = 65_535, compressed = true }: DnsFormat = {}): Uint8Array {
+  const whole = write(message, message.truncated === true, compressed);
   if (whole.length <= limit) return whole;
-  return write({ ...message, answers: [] }, true);
+  return write({ ...message, answers: [] }, true, compressed);
 }
 
-function write(message: DnsMessage, truncated: boolean): Uint8Array {
+function write(message: DnsMessage, truncated: boolean, compressed: boolean): Uint8Array {
   const { id, response, rcode, questions, answers } = message;
-  const other = answers.find(({ type }) => !(TEXT_TYPES as readonly string[]).includes(type));
-  if (other !== undefined) throw new RangeError(`hopscope writes no ${other.type} records`);
   const flags =
+    (response ? 0x8000 : 0) |
     (message.authoritative === true ? 0x400 : 0) |
     (truncated ? 0x200 : 0) |
     (message.recursionDesired === true ? 0x100 : 0) |
     (message.recursionAvailable === true ? 0x80 : 0) |
     RCODES.indexOf(rcode);
-  const type = response ? "response" : "query";
-  return new Uint8Array(encode({ id, type, flags, questions: [...questions], answers: [...answers] }));
+  const writer = new Writer(compressed);
+  for (const word of [id, flags, questions.length, answers.length, 0, 0]) writer.word(word);
+  for (const { name, type } of questions) {
+    writer.name(name);
+    writer.type(type);
+  }
+  for (const answer of answers) writer.record(answer);
+  return Uint8Array.from(writer.bytes);
+}
+
+const CLASS_IN = 1;
+const POINTER = 0xc000;
+
+/** Bytes of a message, and where each name in them stands (RFC 1035 section 4.1.4). */
+class Writer {
+  readonly bytes: number[] = [];
+  private readonly names = new Map<string, number>();
+
+  constructor(private readonly compressed: boolean) {}
+
+  word(value: number): void {
+    this.bytes.push((value >>> 8) & 255, value & 255);
+  }
+
+  /** A type and the class IN. */
+  type(type: string): void {
+    this.word(toType(type));
+    this.word(CLASS_IN);
+  }
+
+  name(name: string): void {
+    const labels = name.split(".").filter((label) => label !== "");
+    for (const [i, label] of labels.entries()) {
+      const rest = labels.slice(i).join(".").toLowerCase();
+      const before = this.names.get(rest);
+      if (before !== undefined) {
+        this.word(POINTER | before);
+        return;
+      }
+      if (this.compressed && this.bytes.length < POINTER >> 2) this.names.set(rest, this.bytes.length);
+      const bytes = Buffer.from(label).subarray(0, MOST_LABEL);
+      this.bytes.push(bytes.length, ...bytes);
+    }
+    this.bytes.push(0);
+  }
+
+  record({ name, type, ttl, data }: DnsRecord): void {
+    if (!(TEXT_TYPES as readonly string[]).includes(type)) throw new RangeError(`hopscope writes no ${type} records`);
+    this.name(name);
+    this.type(type);
+    this.word(ttl >>> 16);
+    this.word(ttl);
+    if (type === "A" || type === "AAAA") {
+      this.bytes.push(...record(type).encode(data));
+      return;
+    }
+    const length = this.bytes.length;
+    this.word(0);
+    this.name(data);
+    const written = this.bytes.length - length - 2;
+    this.bytes[length] = written >>> 8;
+    this.bytes[length + 1] = written & 255;
+  }
 }
 
 /** The message with another identifier: what a forwarder does to it, whatever it carries. Null for no message. */

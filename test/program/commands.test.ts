@@ -30,7 +30,7 @@ describe("a command line", () => {
     ["ping", "x.yaml:7:16: found the end of the command, expected the address to ping"],
     ["ping google..com", 'x.yaml:7:17: found "google..com", expected an IPv4 address or a name'],
     ["ping 10.0.0.256", 'x.yaml:7:17: found "10.0.0.256", expected an IPv4 address'],
-    ["dig +sho a.b", 'x.yaml:7:16: found "+sho", expected +short, +time=SECONDS, +tries=N or +retry=N'],
+    ["dig +sho a.b", 'x.yaml:7:16: found "+sho", expected +short, +tcp, +time=SECONDS, +tries=N or +retry=N'],
     ["dig", "x.yaml:7:15: found the end of the command, expected the name to ask for"],
     [
       "dns-server a=",

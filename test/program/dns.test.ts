@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { Capture } from "../../src/trace/capture.ts";
+import { parseDns } from "../../src/wire/dns.ts";
 import type { World } from "../../src/world/world.ts";
 import { loadRules, run, smallWorld, start } from "./small-world.ts";
 
@@ -91,7 +93,7 @@ describe("dig", () => {
       "",
       ";; Query time: 0 msec",
       ";; SERVER: 10.0.3.2#53(10.0.3.2) (UDP)",
-      ";; MSG SIZE  rcvd: 92",
+      ";; MSG SIZE  rcvd: 63",
       "",
     ]);
     expect(status).toBe(0);
@@ -119,7 +121,7 @@ describe("dns-server", () => {
     const server = start(world, "server", "dns-server web.example=10.0.3.2");
     run(world, "client", "dig @10.0.3.2 web.example");
     expect(server.lines[0]).toBe("listening on 0.0.0.0:53/udp");
-    expect(server.lines[1]).toMatch(/^A web\.example from 10\.0\.1\.2:\d+: 10\.0\.3\.2$/);
+    expect(server.lines[2]).toMatch(/^A web\.example from 10\.0\.1\.2:\d+: 10\.0\.3\.2$/);
   });
 
   it("passes on what it does not know, and passes the answer back as it came", () => {
@@ -139,12 +141,6 @@ describe("dns-server", () => {
     start(world, "router2", "dns-server -W 1 -f 10.0.2.77");
     expect(run(world, "client", "dig @10.0.2.2 x.example").lines.join()).toContain("status: SERVFAIL");
   });
-
-  it("leaves out answers that do not fit a datagram and says so", () => {
-    const many = Array.from({ length: 40 }, (_, i) => `many.example=10.9.0.${i + 1}`).join(" ");
-    const { lines } = run(dnsWorld(`dns-server ${many}`), "client", "dig many.example");
-    expect(lines).toContain(";; flags: qr tc rd ra; QUERY: 1, ANSWER: 0, AUTHORITY: 0, ADDITIONAL: 0");
-  });
 });
 
 describe("the resolver", () => {
@@ -158,7 +154,7 @@ describe("the resolver", () => {
         `nameserver 10.0.1.1\n${world.host("client").files.get("/etc/resolv.conf") ?? ""}`,
       );
     const { lines, status } = run(world, "client", command);
-    for (const line of server.lines.slice(1)) asked.push(line.split(" ")[1]!);
+    for (const line of server.lines) if (line.startsWith("A ")) asked.push(line.split(" ")[1]!);
     return { asked, lines, status };
   };
   const searching = (options: string) => {
@@ -218,5 +214,86 @@ describe("the resolver", () => {
     expect(run(world, "client", "traceroute -n web.example").lines[0]).toBe(
       "traceroute to web.example (10.0.3.2), 30 hops max, 60 byte packets",
     );
+  });
+});
+
+/** The questions that arrive at the server, as `TYPE from PORT`, with the protocol that carries them. */
+function questionsAt(world: World): string[] {
+  const capture = new Capture(true);
+  world.fabric.capture = capture;
+  const { place } = world.device("server", "eth0");
+  return new Proxy([] as string[], {
+    get: (_, key) =>
+      Reflect.get(
+        capture.frames.flatMap(({ place: at, direction, bytes }) => {
+          if (at !== place || direction !== "in" || bytes[23] !== 17) return [];
+          const query = parseDns(bytes.subarray(42));
+          return query === null ? [] : [`${query.questions[0]!.type} from ${(bytes[34]! << 8) | bytes[35]!}`];
+        }),
+        key,
+      ),
+  });
+}
+
+describe("the resolver", () => {
+  const COMMAND = "traceroute -n -q 1 -m 1 web.example";
+
+  it("asks for IPv4 and IPv6 addresses in the same moment, by one socket", () => {
+    const world = dnsWorld();
+    const asked = questionsAt(world);
+    expect(run(world, "client", COMMAND).lines[0]).toContain("(10.0.3.2)");
+    const questions = [...asked];
+    expect(questions.map((question) => question.split(" ")[0])).toEqual(["A", "AAAA"]);
+    expect(new Set(questions.map((question) => question.split(" ")[2])).size).toBe(1);
+  });
+
+  it("asks one after the other where one of both stays unanswered", () => {
+    const world = dnsWorld(undefined, "options timeout:1\n");
+    // It takes one question of a flow, and the next of that flow after a second.
+    const limit =
+      "-m hashlimit --hashlimit-upto 1/second --hashlimit-burst 1 --hashlimit-mode srcport --hashlimit-name a";
+    loadRules(
+      world,
+      "server",
+      `*filter\n-A INPUT -p udp --dport 53 ${limit} -j ACCEPT\n-A INPUT -p udp --dport 53 -j DROP\nCOMMIT\n`,
+    );
+    const asked = questionsAt(world);
+    const { lines, seconds } = run(world, "client", COMMAND);
+    expect(lines[0]).toContain("(10.0.3.2)");
+    expect([...asked].map((question) => question.split(" ")[0])).toEqual(["A", "AAAA", "A", "AAAA"]);
+    expect(seconds[0]).toBe(2);
+  });
+
+  it("has an address where the name has one of one family only, and NOERROR without data for the other", () => {
+    const world = dnsWorld("dns-server web.example=10.0.3.2");
+    const server = run(world, "client", "dig web.example AAAA").lines;
+    expect(server[4]).toContain("status: NOERROR");
+    expect(server[5]).toContain("ANSWER: 0");
+    expect(run(world, "client", "traceroute -n -m 1 -q 1 web.example").status).toBe(0);
+  });
+});
+
+describe("what does not fit a datagram", () => {
+  const MANY = Array.from({ length: 40 }, (_, i) => `many.example=10.0.9.${i + 1}`).join(" ");
+
+  it("is asked for by TCP", () => {
+    const world = dnsWorld(`dns-server ${MANY}`);
+    const { lines } = run(world, "client", "dig many.example");
+    expect(lines[0]).toBe(";; Truncated, retrying in TCP mode.");
+    expect(lines).toContain(";; SERVER: 10.0.3.2#53(10.0.3.2) (TCP)");
+    expect(lines.filter((line) => line.includes("10.0.9."))).toHaveLength(40);
+  });
+
+  it("is found by the resolver too, and through a server that passes questions on", () => {
+    const world = dnsWorld(`dns-server ${MANY}`);
+    expect(run(world, "client", "traceroute -n -m 1 -q 1 many.example").lines[0]).toContain("(10.0.9.1)");
+    start(world, "router2", "dns-server -f 10.0.3.2");
+    const { lines } = run(world, "client", "dig @10.0.2.2 +short many.example");
+    expect(lines).toHaveLength(41);
+  });
+
+  it("comes by TCP at once with +tcp", () => {
+    const { lines } = run(dnsWorld(), "client", "dig +tcp web.example");
+    expect(lines).toContain(";; SERVER: 10.0.3.2#53(10.0.3.2) (TCP)");
   });
 });

@@ -24,7 +24,31 @@ const message: fc.Arbitrary<DnsMessage> = fc.record({
 
 describe("a DNS message", () => {
   it("comes back from its bytes as it was", () => {
-    fc.assert(fc.property(message, (original) => void expect(parseDns(formatDns(original))).toEqual(original)));
+    fc.assert(
+      fc.property(message, fc.boolean(), (original, compressed) => {
+        expect(parseDns(formatDns(original, { compressed }))).toEqual(original);
+      }),
+    );
+  });
+
+  it("points at names that stood before, also at the end of longer ones, as BIND does", () => {
+    const whole: DnsMessage = {
+      id: 1,
+      response: true,
+      rcode: "NOERROR",
+      questions: [{ name: "www.Example", type: "A" }],
+      answers: [
+        { name: "www.example", type: "CNAME", ttl: 60, data: "web.example" },
+        { name: "web.example", type: "A", ttl: 60, data: "10.0.0.1" },
+      ],
+    };
+    const [header, question, fixed] = [12, 13 + 4, 10];
+    const [toQuestion, labelAndPointer] = [2, 4 + 2];
+    const short = header + question + (toQuestion + fixed + labelAndPointer) + (2 + fixed + 4);
+    expect(formatDns(whole)).toHaveLength(short);
+    expect(formatDns(whole, { compressed: false })).toHaveLength(
+      header + question + (13 + fixed + 13) + (13 + fixed + 4),
+    );
   });
 
   it("is null for bytes that are none, whatever they are", () => {
@@ -43,7 +67,7 @@ describe("a DNS message", () => {
   it("that is too long for a datagram goes without its answers", () => {
     const answers = Array.from({ length: 40 }, () => ({ name: "a.example", type: "A", ttl: 1, data: "10.0.0.1" }));
     const whole: DnsMessage = { id: 1, response: true, rcode: "NOERROR", questions: [], answers };
-    expect(parseDns(formatDns(whole, 512))).toMatchObject({ truncated: true, answers: [] });
+    expect(parseDns(formatDns(whole, { limit: 512 }))).toMatchObject({ truncated: true, answers: [] });
   });
 });
 
