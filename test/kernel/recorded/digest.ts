@@ -21,7 +21,7 @@ export function digest(path: string): string {
       .filter(notIgmp)
       .map((line) => `CT  ${line.replace(/^\[[\d.]+\]\s+/, "")}`),
     ...lines("tcpdump")
-      .filter(notIgmp)
+      .filter((line) => notIgmp(line) && !line.includes(" IP6 "))
       .map(
         (line) =>
           `DEV ${line

@@ -92,6 +92,8 @@ export const HOSTS = {
   withoutProxy: { ...withoutProxy, bridgeCallsIptables: true },
   /** s2 with bridge-nf-call-iptables 0: t24, t26. */
   withoutProxyAndFilter: { ...withoutProxy, bridgeCallsIptables: false },
+  /** s1 again: t27. */
+  third: { ...third, rules: classic },
   /** s1, with an MTU of 1400 on the way: t28. */
   narrow: { ...third, rules: classic, wanMtu: 1400 },
   /** s1 again: t34, t35. Its nat table did not say `-i docker0 -j RETURN`; the rules of s2 stand in for it. */

@@ -117,6 +117,10 @@ export const RUNS: readonly Run[] = [
     stage.serve("c1", 9000);
     stage.connect("host", ["172.17.0.2", 9000], 50_172);
   }),
+  tcp("t27", "docker-proxy carries an IPv6 client on by IPv4", HOSTS.third, (stage) => {
+    stage.serve("c1", 9000);
+    stage.connect("host", ["172.17.0.2", 9000], 34_698);
+  }),
   tcp("t07", "from its own bridge a published port is docker-proxy", HOSTS.classic, (stage) => {
     stage.serve("c1", 9000);
     stage.proxy(9000, ["172.17.0.2", 9000], 50_180);
@@ -130,6 +134,8 @@ export const RUNS: readonly Run[] = [
   tcp("t10", "from another bridge a published port is docker-proxy too", HOSTS.classic, (stage) => {
     stage.serve("web", 80);
     stage.proxy(8080, ["172.18.0.2", 80], 52_820, 2.2);
+    // The clock ticked while docker-proxy waited: the client's FIN is acknowledged before it goes on.
+    stage.run(2);
     stage.connect("c1", ["192.168.65.3", 8080], 51_116);
   }),
   tcp("t11", "the LAN routes to a published port", HOSTS.classic, (stage) => {
