@@ -30,18 +30,20 @@ export function splitEnd(text: string): [string, string] {
 }
 
 /** Builds the world of a case in the order in which the kernel harness builds its own. @throws {LabFault}. */
-export function buildLab(lab: LabCase): World {
-  return new Builder(lab).build();
+export function buildLab(lab: LabCase, seed = 1): World {
+  return new Builder(lab, new World(seed)).build();
 }
 
 class Builder {
-  private readonly world = new World(1);
   private readonly names: readonly string[];
   private readonly made: Map<string, number>;
   /** The kernel harness counts devices over all namespaces. */
   private lastIfindex = 1;
 
-  constructor(private readonly lab: LabCase) {
+  constructor(
+    private readonly lab: LabCase,
+    private readonly world: World,
+  ) {
     this.names = Object.keys(lab.namespaces);
     this.made = new Map(this.names.map((name) => [name, 0]));
   }

@@ -59,8 +59,8 @@ const REQUIRED: Readonly<Record<string, readonly (keyof LabStep)[]>> = {
 };
 
 /** Runs a case and tells all that happened, in the format that the kernel harness answers with. @throws {LabFault}. */
-export function runLab(lab: LabCase): LabResult {
-  return new Lab(lab).run();
+export function runLab(lab: LabCase, seed?: number): LabResult {
+  return new Lab(lab, seed).run();
 }
 
 /** A case while it runs. */
@@ -74,8 +74,11 @@ export class Lab {
   private seen = 0;
   private framesSeen = 0;
 
-  constructor(private readonly lab: LabCase) {
-    this.world = buildLab(lab);
+  constructor(
+    private readonly lab: LabCase,
+    seed?: number,
+  ) {
+    this.world = buildLab(lab, seed);
     this.sockets = new LabSockets(this.world);
     this.recorder = this.world.fabric.record();
     this.world.fabric.capture = this.capture;

@@ -13,7 +13,7 @@ import { caseFiles, FOLDER, readCase, readRecording, writeRecording } from "./ca
 import { quickLab } from "./random-lab.ts";
 
 /** `HOPSCOPE_RANDOM=10000 HOPSCOPE_SEED=7 npm run test:kernel` tries other and more cases. */
-const RANDOM = Number(process.env["HOPSCOPE_RANDOM"] ?? 50);
+const RANDOM = Number(process.env["HOPSCOPE_RANDOM"] ?? 200);
 const SEED = Number(process.env["HOPSCOPE_SEED"] ?? 1);
 /** A case waits for the kernel more than it works. */
 const WORKERS = 2 * Math.min(availableParallelism(), 8);

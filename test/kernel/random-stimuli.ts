@@ -96,6 +96,40 @@ const exchange: Stimulus = fc
     ];
   });
 
+/** A socket with an address of its own or of somebody else, on a port that TPROXY gives packets to. */
+const transparent: Stimulus = fc
+  .record({
+    ns: fc.constantFrom("host", "host", "c1", "out"),
+    bind: fc.oneof(address, fc.constant("0.0.0.0")),
+    port: fc.constantFrom(53, 80, 700),
+    to: fc.oneof(address, oddAddress),
+    dport: port,
+    opts: fc.record({
+      transparent: fc.constantFrom(1, 1, 0),
+      broadcast: fc.constantFrom(0, 1),
+      mark: fc.constantFrom(0, 1),
+    }),
+  })
+  .map(({ ns, bind, port: own, to, dport, opts }) => [
+    { op: "udp", ns, id: SOCKET, bind: [bind, own], opts },
+    { op: "send", id: SOCKET, to: [to, dport], size: 8 },
+    { op: "recv", id: SOCKET },
+  ]);
+
+/** What no transport here speaks, and messages that nobody answers. */
+const unknown: Stimulus = fc
+  .record({
+    ns: place,
+    dst: fc.oneof(address, oddAddress),
+    proto: fc.constantFrom(47, 132, 2, 50, 89, 136, 253, 255),
+    bytes: fc.constantFrom("", "0000", "0000080045000000", "9c40005000000000000000000100001400000000"),
+    message: fc.option(fc.constantFrom(0, 10, 15, 17, 18, 30), { nil: null }),
+  })
+  .map(({ ns, dst, proto, bytes, message }) => {
+    const ip = { src: from(ns), dst };
+    return [raw(ns, message === null ? { ip, proto, raw: bytes } : { ip, icmp: { type: message, id: 7, seq: 1 } })];
+  });
+
 /** What a listener heard; it answers the address that a masqueraded or a plain client shows. */
 const answer: Stimulus = fc
   .record({ ns: place, to: fc.constantFrom("192.168.1.10", "172.17.0.2", "172.17.0.3"), port })
@@ -289,6 +323,7 @@ const mac = fc.constantFrom(
   "02:00:00:00:00:01",
   "02:00:00:00:02:01",
   "01:00:5e:00:00:01",
+  "01:80:c2:00:00:0e",
   "02:aa:bb:cc:dd:ee",
 );
 
@@ -329,6 +364,13 @@ const change: Stimulus = fc.oneof(
       ["net.ipv4.conf.all.rp_filter", 1],
       ["net.ipv4.conf.eth0.rp_filter", 2],
       ["net.ipv4.conf.all.route_localnet", 1],
+      ["net.ipv4.conf.all.accept_local", 1],
+      ["net.ipv4.conf.all.proxy_arp", 1],
+      ["net.ipv4.conf.eth0.forwarding", 0],
+      ["net.ipv4.icmp_echo_ignore_all", 1],
+      ["net.ipv4.ip_default_ttl", 1],
+      ["net.netfilter.nf_conntrack_tcp_be_liberal", 1],
+      ["net.netfilter.nf_conntrack_tcp_loose", 0],
     )
     .map(([key, value]): LabStep[] => [{ op: "sysctl", ns: "host", key: key as string, value: value as number }]),
   fc.constantFrom<LabStep[]>(
@@ -339,12 +381,14 @@ const change: Stimulus = fc.oneof(
   ),
 );
 
-/** Carriers and what hangs on them follow their devices after up to a second. */
-const plug: Stimulus = fc
-  .record({ dev: fc.constantFrom("host/eth0", "c1/eth0", "host/v1", "host/br0"), back: fc.boolean() })
+const unplugging: Stimulus = fc
+  .record({
+    dev: fc.constantFrom("host/eth0", "c1/eth0", "host/v1", "host/br0", "c2/eth0", "out/eth0"),
+    back: fc.boolean(),
+  })
   .map(({ dev, back }) => [
-    { op: "link", dev, up: false, wait_ms: 1200 },
-    ...(back ? [{ op: "link", dev, up: true, wait_ms: 1200 }] : []),
+    { op: "link", dev, up: false },
+    ...(back ? [{ op: "link", dev, up: true } satisfies LabStep] : []),
   ]);
 
 export const stimulus: Stimulus = fc.oneof(
@@ -361,10 +405,10 @@ export const stimulus: Stimulus = fc.oneof(
   { weight: 5, arbitrary: complaint },
   { weight: 4, arbitrary: frame },
   { weight: 4, arbitrary: change },
+  { weight: 3, arbitrary: transparent },
+  { weight: 2, arbitrary: unknown },
+  { weight: 2, arbitrary: unplugging },
 );
-
-/** Rare, for it takes seconds of real time. */
-export const unplugging: Stimulus = plug;
 
 /** Virtual time that a real kernel would have to wait for. */
 export const pause: Stimulus = fc.constantFrom(10, 1100, 6000).map((ms) => [{ op: "sleep", ms }]);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { canonical, knownNumbers } from "../../../src/cli/oracle/canonical.ts";
 import { compare, formatDifference } from "../../../src/cli/oracle/difference.ts";
+import { isDraw } from "../../../src/cli/oracle/verification.ts";
 import type { LabCase, LabFrame, LabResult } from "../../../src/scenario/lab-case.ts";
 import { formatHex, frameBytes, type IpSpec, type PacketSpec } from "../../../src/scenario/lab-packet.ts";
 
@@ -38,6 +39,20 @@ describe("two runs of a case", () => {
     const twice = [{ hex: udp(40_001) }, { hex: udp(40_001) }];
     const difference = against(result(twice), result([{ hex: udp(40_001) }, { hex: udp(40_002) }]));
     expect(difference).toMatchObject({ index: 1 });
+  });
+
+  it("are equal when another draw is what the kernel drew, and differ when none is or nothing is drawn", () => {
+    const drawn = (...ports: number[]) => canonical(result(ports.map((port) => ({ hex: udp(port) }))), LAB);
+    const [same, apart] = [drawn(2000, 2000), drawn(2000, 2001)];
+    expect(isDraw(same, apart, (seed) => (seed % 4 === 0 ? same : apart))).toBe(true);
+    expect(isDraw(drawn(2000), apart, (seed) => (seed % 4 === 0 ? same : apart))).toBe(false);
+    const seeds: number[] = [];
+    const always = (seed: number) => {
+      seeds.push(seed);
+      return apart;
+    };
+    expect(isDraw(same, apart, always)).toBe(false);
+    expect(seeds).toEqual([2, 3, 4]);
   });
 
   it.each<[string, string]>([
