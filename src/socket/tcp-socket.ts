@@ -244,23 +244,22 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     }
     const { state } = this;
     if (this.phase === "connecting") this.phase = isOpening(state) || state === "CLOSE" ? "disconnecting" : "connected";
-    // `tcp_time_wait()` leaves a closed socket to the program.
-    if (connection === null || state === "CLOSE" || state === "TIME_WAIT") return "ENOTCONN";
     if (state === "SYN_SENT") {
       this.error = "ECONNRESET";
-      this.locked(() => connection.abort());
+      this.locked(() => connection!.abort());
       this.disconnect();
       return null;
     }
     if (how !== "write") {
       this.readShut = true;
-      connection.shutdownRead();
+      connection?.shutdownRead();
     }
     if (how !== "read") {
       this.writeShut = true;
-      this.locked(() => connection.shutdownWrite());
+      this.locked(() => connection?.shutdownWrite());
     }
-    return null;
+    // `tcp_time_wait()` leaves a closed socket to the program.
+    return connection === null || state === "CLOSE" || state === "TIME_WAIT" ? "ENOTCONN" : null;
   }
 
   /** `tcp_disconnect()` of a connection that is over: the socket can begin another. */
@@ -326,8 +325,8 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
 
   // ConnectionOwner.
 
-  send(connection: Connection, segment: OutgoingSegment): void {
-    this.sockets.transmit(this, connection, segment);
+  send(connection: Connection, segment: OutgoingSegment): boolean {
+    return this.sockets.transmit(this, connection, segment);
   }
 
   admit(): boolean {

@@ -223,19 +223,21 @@ export class TcpSockets implements Transport {
 
   // Segments out.
 
-  transmit(socket: TcpSocket, connection: Connection, segment: OutgoingSegment): void {
+  /** False when it could not leave this host. */
+  transmit(socket: TcpSocket, connection: Connection, segment: OutgoingSegment): boolean {
     const { datagram, stack } = this;
     const { options } = socket.listener ?? socket;
     // What a listener or TIME_WAIT answers has no socket of its own (`ip_build_and_send_pkt()`).
-    const anonymous = socket.listener !== null || connection.state === "TIME_WAIT";
+    const timeWait = connection.window.isFrozen;
+    const anonymous = socket.listener !== null || timeWait;
     datagram.destination = socket.remoteAddress;
     datagram.source = socket.localAddress;
     datagram.tos = options.tos ?? 0;
     datagram.mark = options.mark ?? 0;
     datagram.device = options.device ?? 0;
     datagram.anySource = socket.transparent;
-    datagram.ttl = options.ttl ?? 0;
-    datagram.partialChecksum = connection.state !== "TIME_WAIT";
+    datagram.ttl = timeWait ? 0 : (options.ttl ?? 0);
+    datagram.partialChecksum = !timeWait;
     datagram.identification = anonymous ? 0 : socket.identification;
     const count = segment.segmentSize === 0 ? 1 : Math.ceil(segment.length / segment.segmentSize);
     if (!anonymous) socket.identification = (socket.identification + count) & 0xffff;
@@ -246,7 +248,7 @@ export class TcpSockets implements Transport {
     datagram.segment = segment;
     datagram.sourcePort = socket.port;
     datagram.destinationPort = socket.remotePort;
-    stack.send(datagram);
+    return stack.send(datagram) === null;
   }
 
   // Segments in.
@@ -364,7 +366,7 @@ export class TcpSockets implements Transport {
     const { view } = packet;
     const { stack, cause } = this;
     const backlog = listener.backlog!;
-    if (listener.waiting.length > backlog || (listener.requests >= backlog && iss === undefined)) {
+    if (listener.waiting.length > backlog || (listener.requests > backlog && iss === undefined)) {
       stack.drop(packet, "TCP_LISTEN_OVERFLOW");
       return;
     }

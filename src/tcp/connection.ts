@@ -56,8 +56,8 @@ export interface ConnectionOptions {
 
 /** The one who holds a connection. Nothing is called before the constructor of the connection has returned. */
 export interface ConnectionOwner {
-  /** Sends what `segment` describes. It is valid during this call alone. */
-  send(connection: Connection, segment: OutgoingSegment): void;
+  /** Sends what `segment` describes, which is valid during this call alone. False when it could not leave this host. */
+  send(connection: Connection, segment: OutgoingSegment): boolean;
   /** May a passive connection be established? False leaves it in SYN_RECV: the accept queue is full. */
   admit(connection: Connection): boolean;
   established(connection: Connection): void;

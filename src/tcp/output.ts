@@ -45,7 +45,7 @@ function begin(c: Connection, sequence: number, flags: number): void {
 }
 
 /** `__tcp_transmit_skb()`: acknowledges, advertises the window, and off it goes. */
-function emit(c: Connection): void {
+function emit(c: Connection): boolean {
   const { outgoing, acks } = c;
   const { flags } = outgoing;
   const acknowledges = (flags & tcp.ACK) !== 0;
@@ -61,7 +61,7 @@ function emit(c: Connection): void {
     acks.dataSent(c.now);
     c.lastSent = c.now;
   }
-  c.owner.send(c, outgoing);
+  return c.owner.send(c, outgoing);
 }
 
 /** `tcp_acceptable_seq()`: SND.NXT, or the edge of a window that shrank. */
@@ -168,11 +168,9 @@ function writeOut(c: Connection, pushes: boolean, once: boolean): void {
       const inside = !isLast && segments * mss <= room;
       length = splitPoint(c, Math.min(whole, room), segments * mss, mss, pushes || inside);
     }
-    const complete = length === whole;
-    const pushed = complete && unsent.headPushed;
-    if (complete) unsent.shift();
-    sent += sendNew(c, length, complete && fin, pushed, mss);
-    if (once) break;
+    const segments = sendNew(c, length, length === whole && fin, length === whole && unsent.headPushed, mss);
+    sent += segments;
+    if (segments === 0 || once) break;
   }
   limited ||= recovery.inFlight(c.queue.count) >= congestion.window;
   if (sent > 0 || limited) noteUse(c, limited);
@@ -201,25 +199,28 @@ function restartAfterIdle(c: Connection): void {
   if (idle > c.rto && c.lastSent > 0) c.congestion.restart(idle, c.rto);
 }
 
-/** Sends the next `length` bytes for the first time, in one packet; how many segments that is. */
+/**
+ * Sends the next `length` bytes for the first time, in one packet; how many segments that is. 0 when it did not leave this
+ * host: it waits then for the next occasion.
+ */
 function sendNew(c: Connection, length: number, fin: boolean, pushed: boolean, mss: number): number {
-  const { sndNxt, queue, now } = c;
-  const first = queue.count === 0;
-  const dataEnd = (sndNxt + length) | 0;
-  const end = (dataEnd + (fin ? 1 : 0)) | 0;
-  let count = 1;
-  let start = sndNxt;
-  for (; ((dataEnd - start) | 0) > mss; start = (start + mss) | 0, count++)
-    queue.push(start, (start + mss) | 0, 0, now);
-  queue.push(start, end, (pushed ? PUSHED : 0) | (fin ? HAS_FIN : 0), now);
-  if (length > 0 && length < count * mss) c.sndSml = end;
-  c.sndNxt = end;
-  if (first || c.waitsFor !== "retransmit") armRetransmit(c);
+  const { sndNxt, queue, unsent, now } = c;
+  const count = Math.max(Math.ceil(length / mss), 1);
   begin(c, sndNxt, tcp.ACK | (pushed || count > 1 ? tcp.PSH : 0) | (fin ? tcp.FIN : 0));
   c.outgoing.length = length;
   c.outgoing.data = queue.data;
   if (count > 1) c.outgoing.segmentSize = mss;
-  emit(c);
+  if (!emit(c)) return 0;
+  const first = queue.count === 0;
+  const dataEnd = (sndNxt + length) | 0;
+  const end = (dataEnd + (fin ? 1 : 0)) | 0;
+  if (dataEnd === unsent.headEnd) unsent.shift();
+  let start = sndNxt;
+  for (let i = 1; i < count; i++, start = (start + mss) | 0) queue.push(start, (start + mss) | 0, 0, now);
+  queue.push(start, end, (pushed ? PUSHED : 0) | (fin ? HAS_FIN : 0), now);
+  if (length > 0 && length < count * mss) c.sndSml = end;
+  c.sndNxt = end;
+  if (first || c.waitsFor !== "retransmit") armRetransmit(c);
   return count;
 }
 
@@ -275,7 +276,6 @@ export function probe(c: Connection): void {
     const complete = length === whole;
     const fin = complete && unsent.count === 1 && c.finQueued && before(unsent.headEnd, edge);
     if (before(c.pushSequence, unsent.headEnd)) c.pushSequence = unsent.headEnd;
-    if (complete) unsent.shift();
     sendNew(c, length, fin, true, mss);
     return;
   }

@@ -157,6 +157,10 @@ export class ReceiveWindow {
     if (this.frozen < 0) this.frozen = this.left(next);
   }
 
+  get isFrozen(): boolean {
+    return this.frozen >= 0;
+  }
+
   /** A segment with `length` bytes of data is held. */
   hold(length: number): void {
     this.memory += length + (this.memory === 0 ? OVERHEAD : 0);

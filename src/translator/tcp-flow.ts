@@ -79,8 +79,9 @@ export class TcpFlow implements ConnectionOwner {
 
   // ConnectionOwner: what the guest does.
 
-  send(_connection: Connection, segment: OutgoingSegment): void {
+  send(_connection: Connection, segment: OutgoingSegment): boolean {
     this.flows.transmit(this, segment);
+    return true;
   }
 
   admit(): boolean {

@@ -18,6 +18,7 @@ import * as tcp from "../../src/wire/tcp.ts";
  *   open, listen                  how the connection begins
  *   write 1000, read 500, close, abort, shutdown, shutdown read
  *   mtu 1400                      the path got narrower
+ *   block, unblock                a rule of this host lets nothing out, and lets it out again
  *   state ESTABLISHED, readable 500, error ECONNRESET, fate TCP_OLD_DATA, events established readable
  *
  * A segment: its flags, then names and values: seq, ack, win, length, mss, wscale, sackOK, ts VALUE ECHO, and
@@ -65,6 +66,7 @@ class Player implements ConnectionOwner {
   private fate: Fate | null = null;
   private lastError: string | null = null;
   private listening = false;
+  private blocked = false;
   private written = 0;
   private readonly random = new Random(1);
 
@@ -94,6 +96,7 @@ class Player implements ConnectionOwner {
     else if (word === "close") connection.close();
     else if (word === "abort") connection.abort();
     else if (word === "shutdown") rest[0] === "read" ? connection.shutdownRead() : connection.shutdownWrite();
+    else if (word === "block" || word === "unblock") this.blocked = word === "block";
     else if (word === "mtu") connection.reducePathMtu(Number(rest[0]));
     else if (word === "state") this.same(connection.state, rest[0]);
     else if (word === "readable") this.same(connection.readable, Number(rest[0]));
@@ -157,7 +160,8 @@ class Player implements ConnectionOwner {
 
   // ConnectionOwner.
 
-  send(_connection: Connection, segment: OutgoingSegment): void {
+  send(_connection: Connection, segment: OutgoingSegment): boolean {
+    if (this.blocked) return false;
     const { flags } = segment;
     const fields: Fields = {
       flags: Object.keys(FLAGS)
@@ -177,6 +181,7 @@ class Player implements ConnectionOwner {
       fields[`sack${i}`] = `${(left - REMOTE_ISS) | 0}-${(right - REMOTE_ISS) | 0}`;
     }
     this.sent.push(fields);
+    return true;
   }
 
   admit(): boolean {

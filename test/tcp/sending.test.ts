@@ -178,6 +178,43 @@ describe("small writes", () => {
   });
 });
 
+describe("what cannot leave this host", () => {
+  it("waits, and leaves together with what is written meanwhile", () => {
+    play(`${CONNECTED}
+      block
+      write 10
+      write 10
+      unblock
+      close
+      > FIN PSH ACK seq 1 length 20
+    `);
+  });
+
+  it("is tried again by the probe timer", () => {
+    play(`${CONNECTED}
+      block
+      write 10
+      unblock
+      +199ms
+      > nothing
+      +2ms
+      > PSH ACK seq 1 length 10
+    `);
+  });
+
+  it("is sent again by the retransmission timer if it once left", () => {
+    play(`${CONNECTED}
+      write 10
+      > PSH ACK seq 1 length 10
+      block
+      +1500ms
+      unblock
+      +2500ms
+      > PSH ACK seq 1 length 10
+    `);
+  });
+});
+
 describe("keep-alive", () => {
   it("probes an idle peer, and resets one that is gone", () => {
     play(
