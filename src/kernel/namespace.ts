@@ -362,6 +362,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       synAckRetries: sysctls.get("net.ipv4.tcp_synack_retries"),
       retries: sysctls.get("net.ipv4.tcp_retries2"),
       finTimeout: sysctls.get("net.ipv4.tcp_fin_timeout") * 1e9,
+      synCookies: sysctls.get("net.ipv4.tcp_syncookies"),
       abortOnOverflow: sysctls.get("net.ipv4.tcp_abort_on_overflow") !== 0,
       maxBacklog: sysctls.get("net.core.somaxconn"),
       keepAlive: {

@@ -169,6 +169,8 @@ export interface TcpSettings {
   readonly maxBacklog: number;
   /** What a socket with SO_KEEPALIVE does unless it says otherwise; nanoseconds. */
   readonly keepAlive: { readonly idle: number; readonly interval: number; readonly probes: number };
+  /** SYNs are answered with cookies: 0 never, 1 when there is no room for more requests, 2 always. */
+  readonly synCookies: number;
 }
 
 /** What sockets may ask of their namespace. */

@@ -67,6 +67,8 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   readonly waiting: TcpSocket[] = [];
   /** Answered SYNs that are not established. */
   requests = 0;
+  /** It answers SYNs with cookies, or did until lately: acknowledgements of these count until then, virtual nanoseconds. */
+  cookiesUntil = Number.NEGATIVE_INFINITY;
   /** Who accepted the SYN it came from. */
   listener: TcpSocket | null = null;
   /** `SO_ERROR`: reported once, by the next call. */

@@ -13,13 +13,15 @@ import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as tcp from "../wire/tcp.ts";
 import { errnoOf } from "./icmp-errno.ts";
+import { SynCookies } from "./syn-cookie.ts";
 import { Flows } from "./tcp-flows.ts";
 import { TcpPorts } from "./tcp-ports.ts";
 import { isOpening, type TcpOptions, TcpSocket } from "./tcp-socket.ts";
 
 export { type Endpoint, type TcpOptions, TcpSocket } from "./tcp-socket.ts";
 
-/** `SOMAXCONN`. */
+/** Nanoseconds. `TCP_SYNCOOKIE_VALID`. */
+const COOKIE_LIFE = 120e9;
 
 /** The datagram that carries a segment. One object, filled in for each. */
 class SegmentDatagram implements Datagram {
@@ -52,6 +54,7 @@ class SegmentDatagram implements Datagram {
 export class TcpSockets implements Transport {
   private readonly ports = new TcpPorts<TcpSocket>();
   private readonly flows = new Flows<TcpSocket>();
+  private readonly cookies: SynCookies;
   private readonly datagram = new SegmentDatagram();
   /** A segment for each level of nesting: what one causes may come back while it is dealt with. */
   private readonly segments: Segment[] = [new Segment()];
@@ -65,6 +68,7 @@ export class TcpSockets implements Transport {
     private readonly scheduler: Scheduler,
     private readonly random: Random,
   ) {
+    this.cookies = new SynCookies(random.fork("syn cookies").next());
     stack.register(ipv4.PROTOCOL_TCP, this);
   }
 
@@ -160,7 +164,10 @@ export class TcpSockets implements Transport {
     } else if (this.flows.find(local, socket.port, to, port) !== null) return "EADDRNOTAVAIL";
     socket.error = null;
     socket.address = local;
-    this.adopt(socket, local, to, port, path.mtu, socket.nextSequence);
+    socket.localAddress = local;
+    socket.remoteAddress = to;
+    socket.remotePort = port;
+    this.adopt(socket, path.mtu, socket.nextSequence);
     socket.phase = "connecting";
     this.tell("connects", socket);
     socket.connection!.open();
@@ -180,12 +187,11 @@ export class TcpSockets implements Transport {
     return socket.takeError() ?? "ECONNABORTED";
   }
 
-  private adopt(socket: TcpSocket, local: number, remote: number, port: number, mtu: number, iss?: number): void {
-    socket.localAddress = local;
-    socket.remoteAddress = remote;
-    socket.remotePort = port;
+  /** Begins a connection between the two ends that the socket names. */
+  private adopt(socket: TcpSocket, mtu: number, iss?: number, agreed: Partial<ConnectionOptions> = {}): void {
+    const options = { ...this.settings(socket.options, mtu), ...agreed };
     socket.identification = this.random.below(65_536);
-    socket.connection = new Connection(socket, this.scheduler, this.random, this.settings(socket.options, mtu), iss);
+    socket.connection = new Connection(socket, this.scheduler, this.random, options, iss);
     this.flows.add(socket);
   }
 
@@ -353,6 +359,8 @@ export class TcpSockets implements Transport {
   private receiveByListener(packet: Packet, at: number, listener: TcpSocket | null): void {
     const { stack } = this;
     const flags = tcp.flags(packet.view, at);
+    const acknowledges = (flags & (tcp.ACK | tcp.SYN | tcp.RST)) === tcp.ACK;
+    if (acknowledges && listener !== null && this.openByCookie(listener, packet, at)) return;
     if (listener === null || flags & tcp.ACK) {
       stack.resetTcp(packet, at, listener);
       stack.drop(packet, listener === null ? "NO_SOCKET" : "TCP_FLAGS");
@@ -363,41 +371,69 @@ export class TcpSockets implements Transport {
 
   /** `tcp_conn_request()`. Takes ownership. */
   private answerSyn(listener: TcpSocket, packet: Packet, at: number, iss?: number): void {
-    const { view } = packet;
     const { stack, cause } = this;
     const backlog = listener.backlog!;
-    if (listener.waiting.length > backlog || (listener.requests > backlog && iss === undefined)) {
+    const { synCookies } = stack.tcp;
+    const full = (synCookies === 2 || listener.requests > backlog) && iss === undefined;
+    if (listener.waiting.length > backlog || (full && synCookies === 0)) {
       stack.drop(packet, "TCP_LISTEN_OVERFLOW");
       return;
     }
-    const { options } = listener;
-    const local = ipv4.destination(view, NETWORK);
-    const remote = ipv4.source(view, NETWORK);
-    const path = stack.path({
-      destination: remote,
-      source: local,
-      tos: options.tos ?? 0,
-      mark: options.mark ?? 0,
-      device: options.device ?? 0,
-      anySource: listener.transparent,
-    });
-    if (path.error !== null) {
+    const child = this.makeChild(listener, packet, at);
+    const mtu = this.pathMtu(child);
+    if (mtu === null) {
       stack.drop(packet, "IP_OUTNOROUTES");
       return;
     }
-    const child = new TcpSocket(this, options);
-    child.listener = listener;
-    child.address = local;
-    child.port = tcp.destinationPort(view, at);
-    listener.requests++;
-    this.adopt(child, local, remote, tcp.sourcePort(view, at), path.mtu, iss);
     const segment = this.read(packet, at);
     this.depth++;
     this.cause = packet.id;
+    listener.requests++;
+    if (full) this.adoptByCookie(child, segment, this.cookies.make(child, segment, this.scheduler.now), mtu);
+    else this.adopt(child, mtu, iss);
     child.connection!.respond(segment);
+    if (full) {
+      // Nothing is kept.
+      listener.cookiesUntil = this.scheduler.now + COOKIE_LIFE;
+      child.connection!.finish();
+    }
     this.depth--;
     this.cause = cause;
     stack.deliver(packet, listener.name);
+  }
+
+  /** The other end of a connection that a segment for a listener begins. */
+  private makeChild(listener: TcpSocket, packet: Packet, at: number): TcpSocket {
+    const { view } = packet;
+    const child = new TcpSocket(this, listener.options);
+    child.listener = listener;
+    child.address = child.localAddress = ipv4.destination(view, NETWORK);
+    child.port = tcp.destinationPort(view, at);
+    child.remoteAddress = ipv4.source(view, NETWORK);
+    child.remotePort = tcp.sourcePort(view, at);
+    return child;
+  }
+
+  private adoptByCookie(child: TcpSocket, syn: Segment, cookie: number, mtu: number): void {
+    const plain = syn.timestamps ? {} : { timestamps: false, sack: false, windowScaling: false };
+    this.adopt(child, mtu, cookie, { ...plain, tsOffset: cookie });
+  }
+
+  /** `cookie_v4_check()`: false when the segment does not acknowledge a cookie. Takes ownership if it does. */
+  private openByCookie(listener: TcpSocket, packet: Packet, at: number): boolean {
+    const { now } = this.scheduler;
+    if (now > listener.cookiesUntil) return false;
+    const child = this.makeChild(listener, packet, at);
+    const mtu = this.pathMtu(child);
+    const syn = new Segment();
+    if (mtu === null || !this.cookies.read(child, this.read(packet, at), now, syn)) return false;
+    const iss = (tcp.acknowledgement(packet.view, at) - 1) | 0;
+    listener.requests++;
+    this.adoptByCookie(child, syn, iss, mtu);
+    child.connection!.expectAck(syn);
+    this.process(child, packet, at);
+    if (child.state === "SYN_RECV") child.connection!.finish();
+    return true;
   }
 
   // Errors.
@@ -442,17 +478,22 @@ export class TcpSockets implements Transport {
 
   /** `tcp_v4_mtu_reduced()`. */
   private pathShrank(socket: TcpSocket): void {
-    const { options } = socket;
+    const mtu = this.pathMtu(socket);
+    if (mtu === null) return;
+    if (socket.busy) socket.pendingMtu = mtu;
+    else socket.connection!.reducePathMtu(mtu);
+  }
+
+  /** Bytes that fit the way to its peer; null when there is none. */
+  private pathMtu({ remoteAddress, localAddress, options, transparent }: TcpSocket): number | null {
     const path = this.stack.path({
-      destination: socket.remoteAddress,
-      source: socket.localAddress,
+      destination: remoteAddress,
+      source: localAddress,
       tos: options.tos ?? 0,
       mark: options.mark ?? 0,
       device: options.device ?? 0,
-      anySource: socket.transparent,
+      anySource: transparent,
     });
-    if (path.error !== null) return;
-    if (socket.busy) socket.pendingMtu = path.mtu;
-    else socket.connection!.reducePathMtu(path.mtu);
+    return path.error === null ? path.mtu : null;
   }
 }

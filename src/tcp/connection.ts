@@ -30,6 +30,8 @@ export interface ConnectionOptions {
   /** Of the first link. */
   readonly mtu: number;
   readonly timestamps?: boolean;
+  /** What the clock of the timestamps begins with; random without. */
+  readonly tsOffset?: number;
   readonly sack?: boolean;
   readonly windowScaling?: boolean;
   readonly congestion?: "cubic" | "reno";
@@ -167,7 +169,7 @@ export class Connection {
     this.iss = this.sndUna = this.sndNxt = this.sndSml = this.pushSequence = this.roundEnd = iss;
     this.writeSequence = iss;
     this.queue = new SendQueue((iss + 1) | 0);
-    this.tsOffset = random.next();
+    this.tsOffset = options.tsOffset ?? random.next();
     this.timestampsOk = options.timestamps ?? true;
     this.sackOk = options.sack ?? true;
     this.scalingOk = options.windowScaling ?? true;
@@ -221,6 +223,12 @@ export class Connection {
 
   /** Passive open: answers the SYN that `s` is. */
   respond(s: Segment): void {
+    this.expectAck(s);
+    sendSynAck(this);
+  }
+
+  /** The SYN that `s` is was answered: its acknowledgement opens the connection. */
+  expectAck(s: Segment): void {
     this.passive = true;
     this.state = "SYN_RECV";
     this.irs = s.sequence;
@@ -233,7 +241,6 @@ export class Connection {
     this.sndWl1 = s.sequence;
     this.maxWindow = s.window;
     this.window.advertisedAt = this.rcvNxt;
-    sendSynAck(this);
   }
 
   /** Takes the options that both sides know from a SYN. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parseRules } from "../../src/kernel/netfilter/rule-text.ts";
 import type { Veth } from "../../src/link/veth.ts";
+import { SynCookies } from "../../src/socket/syn-cookie.ts";
+import { Segment } from "../../src/tcp/segment.ts";
 import { connected, gather, pour, SERVER, twoHosts } from "./two-hosts.ts";
 
 const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8)) & 255);
@@ -191,5 +193,58 @@ describe("ICMP errors", () => {
     world.run();
     expect(server.read()!.length).toBe(3000);
     expect(client.connection!.mss).toBe(948);
+  });
+});
+
+describe("SYN cookies", () => {
+  const always = (seed?: number) => {
+    const world = twoHosts({ delay: 1e6 }, seed);
+    world.host("server").net.sysctls.set("net.ipv4.tcp_syncookies", "2");
+    return world;
+  };
+
+  it("open a connection that the listener kept nothing of, with its options", () => {
+    const world = always();
+    const { client, server, listener } = connected(world);
+    expect(listener.requests).toBe(0);
+    expect([server.connection!.sackOk, server.connection!.sndScale]).toEqual([true, client.connection!.window.scale]);
+    const data = bytes(500_000);
+    let got: Uint8Array | null = null;
+    gather(server, (all) => {
+      got = all;
+    });
+    pour(client, data, () => client.close());
+    world.run();
+    expect(isSame(got, data)).toBe(true);
+  });
+
+  it("keep nothing of a SYN whose sender never answers", () => {
+    const world = always();
+    const listener = world.host("server").tcp.open();
+    listener.bind(0, 80);
+    listener.listen(16);
+    const client = world.host("client").tcp.open();
+    client.connect(SERVER, 80);
+    client.close();
+    world.run();
+    expect(listener.requests).toBe(0);
+    expect([...world.host("server").tcp.connections]).toEqual([]);
+  });
+
+  it("are not those of another port, or of another minute", () => {
+    const cookies = new SynCookies(5);
+    const flow = { localAddress: 1, localPort: 80, remoteAddress: 2, remotePort: 4000 };
+    const syn = new Segment();
+    Object.assign(syn, { sequence: 77, mss: 1448, timestamps: true, windowScale: 7, sackPermitted: true });
+    const ack = new Segment();
+    Object.assign(ack, { sequence: 78, acknowledgement: cookies.make(flow, syn, 0) + 1, timestamps: true });
+    const found = new Segment();
+    expect(cookies.read(flow, ack, 0, found)).toBe(true);
+    expect(found).toMatchObject({ sequence: 77, mss: 1440, windowScale: 7, sackPermitted: true });
+    expect(cookies.read(flow, ack, 119e9, found)).toBe(true);
+    expect(cookies.read(flow, ack, 120e9, found)).toBe(false);
+    expect(cookies.read({ ...flow, remotePort: 4001 }, ack, 0, found)).toBe(false);
+    ack.sequence++;
+    expect(cookies.read(flow, ack, 0, found)).toBe(false);
   });
 });
