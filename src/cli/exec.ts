@@ -12,7 +12,9 @@ const NOT_FOUND = 127;
  */
 export async function exec(nameOrFile: string, place: string, words: readonly string[]): Promise<number> {
   const session = new Session(loadScenario(nameOrFile));
-  session.runSteps();
+  // What shows packets has to be there before them.
+  const watches = /(^|[\s;/])tcpdump(\s|$)/.test(words.join(" "));
+  if (!watches) session.runSteps();
   const namespace = session.find(place);
   if (namespace === null)
     throw new InputError(
@@ -20,7 +22,7 @@ export async function exec(nameOrFile: string, place: string, words: readonly st
       `"${place}"`,
       `a host or container (${session.places.join(", ")})`,
     );
-  const interrupts: Interrupts = { pressed: false };
+  const interrupts: Interrupts = { pressed: false, watching: [] };
   process.on("SIGINT", () => {
     interrupts.pressed = true;
   });
@@ -31,6 +33,8 @@ export async function exec(nameOrFile: string, place: string, words: readonly st
       : [{ words, filters: [], background: false }];
   let status = NOT_FOUND;
   for (const command of commands) status = await runCommand(session, namespace, command, interrupts);
+  if (watches) session.runSteps();
+  for (const job of interrupts.watching) job.interrupt();
   return status;
 }
 

@@ -19,7 +19,7 @@ export async function shell(nameOrFile: string): Promise<number> {
 }
 
 class Shell {
-  private readonly interrupts: Interrupts = { pressed: false };
+  private readonly interrupts: Interrupts = { pressed: false, watching: [] };
   private readonly interactive = process.stdin.isTTY === true;
   private readonly reader: Interface;
   /** Where the prompt is: the hosts that were entered, the last of them now. */
@@ -52,6 +52,7 @@ class Shell {
       if (!goesOn) break;
       this.prompt();
     }
+    this.stopWatching();
     this.reader.close();
     if (this.interactive) process.stdout.write("\n");
     return this.status;
@@ -73,11 +74,17 @@ class Shell {
     this.reader.prompt();
   }
 
-  /** At the prompt it clears the line; while a command runs it stops the command. */
+  /** Ends what shows packets beside the prompt. */
+  private stopWatching(): void {
+    for (const job of this.interrupts.watching.splice(0)) job.interrupt();
+  }
+
+  /** At the prompt it clears the line, and ends tcpdump; while a command runs it stops the command. */
   private interrupt(): void {
     if (this.busy) this.interrupts.pressed = true;
     else if (this.interactive) {
       process.stdout.write("^C\n");
+      this.stopWatching();
       this.reader.write(null, { ctrl: true, name: "e" });
       this.reader.write(null, { ctrl: true, name: "u" });
       this.prompt();

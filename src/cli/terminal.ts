@@ -17,6 +17,8 @@ export const terminal: Output = {
 export interface Interrupts {
   /** Set by a Ctrl-C, cleared by who has seen it. */
   pressed: boolean;
+  /** What shows packets beside the prompt, until a Ctrl-C there. */
+  readonly watching: Job[];
 }
 
 /**
@@ -35,16 +37,29 @@ export async function runCommand(
     return 2;
   }
   let text = "";
-  const output: Output = filters.length === 0 ? terminal : { out: (part) => (text += part), err: terminal.err };
-  const job = session.start(namespace, words, output);
+  const whole: Output = { out: (part) => void (text += part), err: terminal.err };
+  const job = session.start(
+    namespace,
+    words,
+    filters.length === 0 ? terminal : isWatching(words) ? each(filters) : whole,
+  );
   if (command.background || job.serves) {
     session.world.settle();
-    if (job.status === null) terminal.err(`${words[0]} goes on in the background\n`);
+    if (job.watches) interrupts.watching.push(job);
+    else if (job.status === null) terminal.err(`${words[0]} goes on in the background\n`);
     return job.status ?? 0;
   }
   await finish(session, job, words[0] ?? "", interrupts);
   return filters.length === 0 ? job.status! : filtered(filters, text, job.status!);
 }
+
+/** It never ends by itself, so that its filters see each line as it comes. */
+const isWatching = ([name = ""]: readonly string[]): boolean => /(^|\/)tcpdump$/.test(name);
+
+const each = (filters: ShellCommand["filters"]): Output => ({
+  out: (line) => void filtered(filters, line, 0),
+  err: terminal.err,
+});
 
 async function finish(session: Session, job: Job, name: string, interrupts: Interrupts): Promise<void> {
   const { scheduler } = session.world.fabric;

@@ -51,3 +51,9 @@ const NAMES: Readonly<Record<string, ReadonlyMap<number, string>>> = {
 
 /** The name of a service, or the number of its port where it has none. */
 export const serviceName = (port: number, protocol: string): string => NAMES[protocol]?.get(port) ?? String(port);
+
+/** The port of a service; null for a name that stands for none. */
+export function servicePort(name: string): number | null {
+  for (const names of Object.values(NAMES)) for (const [port, each] of names) if (each === name) return port;
+  return null;
+}

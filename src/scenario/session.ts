@@ -13,6 +13,7 @@ import type { World } from "../world/world.ts";
 import type { ScenarioDocker } from "./docker.ts";
 import { buildScenario, type Scenario } from "./scenario.ts";
 import { Plan, type ProgramLine } from "./steps.ts";
+import { tcpdump } from "./tcpdump.ts";
 
 /** What happens in one instant before it counts as a storm. */
 const MOST_AT_ONCE = 50_000;
@@ -32,6 +33,8 @@ export interface Job {
   readonly endless: boolean;
   /** It waits for others. */
   readonly serves: boolean;
+  /** It shows what passes while other commands run. */
+  readonly watches: boolean;
   /** Ctrl-C. */
   interrupt(): void;
 }
@@ -117,7 +120,7 @@ export class Session {
   }
 
   /** What can be run, beside the shell's own words. */
-  static readonly commands: readonly string[] = [...new Set([...TOOL_NAMES, ...PROGRAMS, "docker"])].sort();
+  static readonly commands: readonly string[] = [...new Set([...TOOL_NAMES, ...PROGRAMS, "docker", "tcpdump"])].sort();
 
   /** Starts a command in a namespace. It never throws for what a person types. */
   start(namespace: string, words: readonly string[], output: Output): Job {
@@ -135,8 +138,9 @@ export class Session {
         if (printed.err !== "") output.err(printed.err);
         return ended(printed.status);
       }
+      if (basename(name) === "tcpdump") return tcpdump(args, machine.host, this.capture, output);
       if (name === "docker") return this.dockerCommand(words, namespace, output);
-      if (!PROGRAMS.includes(name.replace(/^.*\//, ""))) {
+      if (!PROGRAMS.includes(basename(name))) {
         output.err(`${name}: command not found; hopscope knows ${Session.commands.join(", ")}\n`);
         return ended(127);
       }
@@ -200,7 +204,9 @@ export class Session {
   }
 }
 
-const ended = (status: number): Job => ({ status, endless: false, serves: false, interrupt: () => {} });
+const ended = (status: number): Job => ({ status, endless: false, serves: false, watches: false, interrupt() {} });
+
+const basename = (path: string): string => path.replace(/^.*\//, "");
 
 const quoted = (word: string): string => {
   if (word !== "" && !/[\s"']/.test(word)) return word;
@@ -213,6 +219,7 @@ class Running implements Job {
   onInterrupt: (() => void) | null = null;
   readonly endless: boolean;
   readonly serves: boolean;
+  readonly watches = false;
 
   constructor(
     { endless = false, serves }: Program,

@@ -14,11 +14,14 @@ export interface CapturedFrame {
 /** The frames of the devices that are listened to, in the order the taps see them. */
 export class Capture {
   readonly frames: CapturedFrame[] = [];
+  /** Told of each frame at once. */
+  readonly listeners = new Set<(frame: CapturedFrame) => void>();
 
   /** `shares`: as a packet socket shows them, which is read later; otherwise as tcpdump does, whose ring holds copies. */
   constructor(readonly shares = false) {}
 
   add(frame: CapturedFrame): void {
     this.frames.push(frame);
+    for (const listener of this.listeners) listener(frame);
   }
 }

@@ -10,7 +10,7 @@ import { recording } from "../kernel/recorded/digest.ts";
 import { attachments } from "../kernel/recorded/network.ts";
 import { hooksOf } from "../kernel/recorded/retell.ts";
 import { RUNS, type Run } from "../kernel/recorded/runs.ts";
-import { Tcpdump } from "../kernel/recorded/tcpdump.ts";
+import { RecordedTcpdump } from "../kernel/recorded/tcpdump.ts";
 import { FOLDER, readScenario, readText, SCENARIO_FILES } from "./files.ts";
 
 const LESSONS = SCENARIO_FILES.map((name) => ({ name, ...readScenario(name) })).filter(({ lesson }) => lesson !== null);
@@ -125,7 +125,7 @@ function greetings({ containers }: DockerHost): object[] {
 
 /** The account of a run in the words of the kernel's tools; a veth has the name of its container. */
 function retold({ world, recorder, capture, programs }: Outcome, { protocol, namespace = "host" }: Run): string {
-  const tcpdump = new Tcpdump();
+  const tcpdump = new RecordedTcpdump();
   const ports = new Map<string, string>();
   for (const { device } of world.host(namespace).net.inDevices.values())
     if (device instanceof Veth && device.peer.namespace !== "switch") ports.set(device.name, device.peer.namespace);

@@ -7,7 +7,7 @@ import { formatIpv4 } from "../../../src/wire/address.ts";
 import * as ipv4 from "../../../src/wire/ipv4.ts";
 import type { World } from "../../../src/world/world.ts";
 import { hookLines } from "./digest.ts";
-import { Tcpdump } from "./tcpdump.ts";
+import { RecordedTcpdump } from "./tcpdump.ts";
 
 const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17 } as const;
 
@@ -33,7 +33,7 @@ export class Listener {
 
   /** `protocol` is the one that the recorder traced through the hooks. */
   retell(commandLines: readonly string[], protocol: Protocol): string {
-    const tcpdump = new Tcpdump();
+    const tcpdump = new RecordedTcpdump();
     return [
       ...commandLines.map((line) => `CMD ${line}`),
       ...this.connections,
