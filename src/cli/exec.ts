@@ -1,8 +1,8 @@
 import { Session } from "../scenario/session.ts";
-import { parseShellLine, ShellError } from "../scenario/shell-line.ts";
+import { parseShellLine, plainCommand, ShellError } from "../scenario/shell-line.ts";
 import { InputError } from "../wire/input-error.ts";
 import { loadScenario } from "./scenario-file.ts";
-import { type Interrupts, runCommand } from "./terminal.ts";
+import { type Interrupts, isDue, runCommand } from "./terminal.ts";
 
 const NOT_FOUND = 127;
 
@@ -10,8 +10,13 @@ const NOT_FOUND = 127;
  * `hopscope exec`: the command's own exit status. All steps of the scenario have happened by then.
  * @throws {InputError} for a bad scenario, or a host that it has not.
  */
-export async function exec(nameOrFile: string, place: string, words: readonly string[]): Promise<number> {
-  const session = new Session(loadScenario(nameOrFile));
+export async function exec(
+  nameOrFile: string,
+  place: string,
+  words: readonly string[],
+  engine?: string,
+): Promise<number> {
+  const session = new Session(loadScenario(nameOrFile), engine);
   // What shows packets has to be there before them.
   const watches = /(^|[\s;/])tcpdump(\s|$)/.test(words.join(" "));
   if (!watches) session.runSteps();
@@ -28,11 +33,10 @@ export async function exec(nameOrFile: string, place: string, words: readonly st
   });
   // One word with blanks is a line for a shell, as `sh -c` takes it.
   const commands =
-    words.length === 1 && /[\s|;]/.test(words[0]!)
-      ? lineOf(words[0]!, nameOrFile)
-      : [{ words, filters: [], background: false }];
+    words.length === 1 && /[\s|;&]/.test(words[0]!) ? lineOf(words[0]!, nameOrFile) : [plainCommand(words)];
   let status = NOT_FOUND;
-  for (const command of commands) status = await runCommand(session, namespace, command, interrupts);
+  for (const command of commands)
+    if (isDue(command, status)) status = await runCommand(session, namespace, command, interrupts);
   if (watches) session.runSteps();
   for (const job of interrupts.watching) job.interrupt();
   return status;

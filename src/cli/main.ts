@@ -79,21 +79,23 @@ function commands(): Command {
   program
     .command("exec")
     .description("run a command on a host or in a container of a scenario, after the scenario's steps")
-    .usage("<scenario> <host> -- <command> [arguments]")
+    .usage("[--engine <engine>] <scenario> <host> -- <command> [arguments]")
     .argument("<scenario>", "a name from `hopscope list`, or a YAML file")
     .argument("<host>", "a host or a container")
     .argument("<command...>", "such as: ip addr, iptables -L -n -v, conntrack -L, ping -c 1 172.17.0.2")
     .passThroughOptions()
+    .addOption(engine())
     .addHelpText("after", "\nIt prints what the tool would, and ends with its exit status.")
-    .action(async (scenario: string, host: string, words: string[]) => {
-      process.exitCode = await exec(scenario, host, words[0] === "--" ? words.slice(1) : words);
+    .action(async (scenario: string, host: string, words: string[], options: { engine?: string }) => {
+      process.exitCode = await exec(scenario, host, words[0] === "--" ? words.slice(1) : words, options.engine);
     });
   program
     .command("shell")
     .description("a prompt on every host and container of a scenario")
     .argument("<scenario>", "a name from `hopscope list`, or a YAML file")
-    .action(async (scenario: string) => {
-      process.exitCode = await shell(scenario);
+    .addOption(engine())
+    .action(async (scenario: string, options: { engine?: string }) => {
+      process.exitCode = await shell(scenario, options.engine);
     });
   program
     .command("lab")

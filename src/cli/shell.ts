@@ -1,21 +1,24 @@
 import { createInterface, type Interface } from "node:readline";
 import pc from "picocolors";
+import { nearest } from "../inspect/not-here.ts";
 import { Session } from "../scenario/session.ts";
-import { parseShellLine, ShellError } from "../scenario/shell-line.ts";
+import { parseShellLine, type ShellCommand, ShellError } from "../scenario/shell-line.ts";
 import { storyText, tellStory } from "../trace/story.ts";
 import { loadScenario } from "./scenario-file.ts";
-import { type Interrupts, runCommand, terminal } from "./terminal.ts";
+import { filtered, type Interrupts, isDue, runCommand, terminal } from "./terminal.ts";
 
-const HELP = `enter NAME     go to a host or container       exit, Ctrl-D   back, and out of the shell
-hosts, ls      where one can go                step           the scenario's next step
-run            all steps that are left         trace          what the last command's packets went through
-help           this
+const HELP = `enter NAME   go to a host or container      exit     back, and out of the shell
+hosts, ls    where one can go               Ctrl-D   leaves the shell
+step         the scenario's next step       run      all steps that are left
+trace        the last command's packets     clear    an empty screen
+Ctrl-C       stops a command, or tcpdump    help     this
 `;
-const OWN = ["cd", "enter", "exit", "help", "hosts", "ls", "run", "step", "trace"];
+const NOT_FOUND = 127;
+const OWN = ["cd", "clear", "enter", "exit", "help", "hosts", "ls", "run", "step", "trace"];
 
 /** `hopscope shell`: one prompt for each host or container. @throws {InputError} for a bad scenario. */
-export async function shell(nameOrFile: string): Promise<number> {
-  return new Shell(new Session(loadScenario(nameOrFile))).run();
+export async function shell(nameOrFile: string, engine?: string): Promise<number> {
+  return new Shell(new Session(loadScenario(nameOrFile), engine)).run();
 }
 
 class Shell {
@@ -25,6 +28,7 @@ class Shell {
   /** Where the prompt is: the hosts that were entered, the last of them now. */
   private readonly path: string[] = [];
   private status = 0;
+  private out = terminal.out;
   private busy = false;
 
   constructor(private readonly session: Session) {
@@ -83,7 +87,7 @@ class Shell {
   private interrupt(): void {
     if (this.busy) this.interrupts.pressed = true;
     else if (this.interactive) {
-      process.stdout.write("^C\n");
+      process.stdout.write(this.interrupts.watching.length > 0 ? "^C" : "^C\n");
       this.stopWatching();
       this.reader.write(null, { ctrl: true, name: "e" });
       this.reader.write(null, { ctrl: true, name: "u" });
@@ -93,7 +97,7 @@ class Shell {
 
   /** False when the shell is over. */
   private async perform(line: string): Promise<boolean> {
-    let commands: ReturnType<typeof parseShellLine>;
+    let commands: ShellCommand[];
     try {
       commands = parseShellLine(line, (inner) => this.answer(inner));
     } catch (error) {
@@ -103,17 +107,20 @@ class Shell {
       return true;
     }
     for (const command of commands) {
+      if (!isDue(command, this.status)) continue;
       const [name = "", ...args] = command.words;
+      const inside = this.session.shellOf(command.words);
       if (name === "exit" || name === "quit" || name === "logout") {
         if (this.path.length <= 1) return false;
         this.path.pop();
-      } else if (OWN.includes(name)) this.status = this.own(name, args);
+      } else if (inside !== null) this.status = this.enter(inside);
+      else if (OWN.includes(name)) this.status = this.ownThrough(command.filters, name, args);
       else this.status = await this.external(command);
     }
     return true;
   }
 
-  private async external(command: ReturnType<typeof parseShellLine>[number]): Promise<number> {
+  private async external(command: ShellCommand): Promise<number> {
     const namespace = this.session.find(this.here);
     if (namespace === null) {
       terminal.err(`hopscope: ${this.here} is gone; enter one of ${this.session.places.join(", ")}\n`);
@@ -123,6 +130,12 @@ class Shell {
     if (!this.interactive && isEndless(command.words)) {
       terminal.err(`${command.words[0]}: it would never end here; give it -c COUNT\n`);
       return 2;
+    }
+    const [name = ""] = command.words;
+    const own = Session.commands.includes(name) ? null : nearest(name, OWN);
+    if (own !== null && nearest(name, Session.commands) === null) {
+      terminal.err(`${name}: command not found; did you mean ${own}?\n`);
+      return NOT_FOUND;
     }
     return runCommand(this.session, namespace, command, this.interrupts);
   }
@@ -136,10 +149,21 @@ class Shell {
     return text;
   }
 
+  /** What the shell's own words print goes through filters as well. */
+  private ownThrough(filters: ShellCommand["filters"], name: string, args: readonly string[]): number {
+    if (filters.length === 0) return this.own(name, args);
+    let text = "";
+    this.out = (part) => void (text += part);
+    const status = this.own(name, args);
+    this.out = terminal.out;
+    return filtered(filters, text, status);
+  }
+
   private own(name: string, args: readonly string[]): number {
     const { session } = this;
-    if (name === "help") terminal.out(`${HELP}commands       ${Session.commands.join(" ")}\n`);
-    else if (name === "hosts" || name === "ls") terminal.out(session.places.map((place) => `${place}\n`).join(""));
+    if (name === "help") this.out(`${HELP}${wrapped(Session.commands)}`);
+    else if (name === "hosts" || name === "ls") this.out(session.places.map((place) => `${place}\n`).join(""));
+    else if (name === "clear") this.out("\u001b[2J\u001b[H");
     else if (name === "enter" || name === "cd") return this.enter(args[0]);
     else if (name === "step") return this.step();
     else if (name === "run") return this.runAll();
@@ -161,7 +185,7 @@ class Shell {
   private step(): number {
     const step = this.session.nextStep();
     if (step === null) terminal.err("no step is left; commands still run, and trace tells of the last one\n");
-    else terminal.out([step.text, ...step.lines.map(({ text }) => `  ${text}`), ""].join("\n"));
+    else this.out([step.text, ...step.lines.map(({ text }) => `  ${text}`), ""].join("\n"));
     return step === null ? 1 : 0;
   }
 
@@ -181,7 +205,7 @@ class Shell {
       terminal.err("no packet yet: the last command sent none; try ping, curl or step, and then trace\n");
       return 1;
     }
-    terminal.out(`${storyText(tellStory(trace))}\n`);
+    this.out(`${storyText(tellStory(trace))}\n`);
     return 0;
   }
 
@@ -199,6 +223,15 @@ class Shell {
     const hits = known.filter((word) => word.startsWith(last)).map((word) => `${word} `);
     return [hits, last];
   }
+}
+
+/** In lines of at most 79 letters. */
+function wrapped(words: readonly string[]): string {
+  const rows = ["commands    "];
+  for (const word of words)
+    if (rows.at(-1)!.length + word.length < 79) rows[rows.length - 1] += ` ${word}`;
+    else rows.push(`${" ".repeat(12)} ${word}`);
+  return `${rows.join("\n")}\n`;
 }
 
 const isEndless = (words: readonly string[]): boolean =>

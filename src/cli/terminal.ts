@@ -31,18 +31,25 @@ export async function runCommand(
   command: ShellCommand,
   interrupts: Interrupts,
 ): Promise<number> {
-  const { words, filters } = command;
+  const { words, filters, discards } = command;
   if (FILTERS.includes(words[0] ?? "") && words[0] !== "cat") {
     terminal.err(`${words[0]}: it has nothing to read; put it behind a command and |\n`);
     return 2;
   }
+  const unending =
+    isWatching(words) && filters.find(([name, ...args]) => name !== "grep" || /-\w*[cq]/.test(args.join(" ")));
+  if (unending) {
+    terminal.err(`${unending[0]}: tcpdump would have to end first; give it -c COUNT, or put grep PATTERN behind it\n`);
+    return 2;
+  }
   let text = "";
-  const whole: Output = { out: (part) => void (text += part), err: terminal.err };
-  const job = session.start(
-    namespace,
-    words,
-    filters.length === 0 ? terminal : isWatching(words) ? each(filters) : whole,
-  );
+  const whole = (part: string) => void (text += part);
+  const sink = filters.length === 0 ? terminal.out : isWatching(words) ? each(filters) : whole;
+  const nothing = () => {};
+  const job = session.start(namespace, words, {
+    out: discards.includes("out") ? nothing : sink,
+    err: discards.includes("err") ? nothing : command.mergesErrors ? sink : terminal.err,
+  });
   if (command.background || job.serves) {
     session.world.settle();
     if (job.watches) interrupts.watching.push(job);
@@ -53,13 +60,17 @@ export async function runCommand(
   return filters.length === 0 ? job.status! : filtered(filters, text, job.status!);
 }
 
+/** `&&` and `||`. */
+export const isDue = ({ when }: ShellCommand, status: number): boolean =>
+  when === "always" || (when === "success") === (status === 0);
+
 /** It never ends by itself, so that its filters see each line as it comes. */
 const isWatching = ([name = ""]: readonly string[]): boolean => /(^|\/)tcpdump$/.test(name);
 
-const each = (filters: ShellCommand["filters"]): Output => ({
-  out: (line) => void filtered(filters, line, 0),
-  err: terminal.err,
-});
+const each =
+  (filters: ShellCommand["filters"]) =>
+  (line: string): void =>
+    void filtered(filters, line, 0);
 
 async function finish(session: Session, job: Job, name: string, interrupts: Interrupts): Promise<void> {
   const { scheduler } = session.world.fabric;
@@ -86,7 +97,7 @@ const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => (milliseconds > 0 ? setTimeout(resolve, milliseconds) : setImmediate(resolve)));
 
 /** The status of a pipe is that of its last command. */
-function filtered(filters: ShellCommand["filters"], text: string, status: number): number {
+export function filtered(filters: ShellCommand["filters"], text: string, status: number): number {
   for (const filter of filters) {
     try {
       const printed = filterText(filter, text);

@@ -1,3 +1,4 @@
+import { arp } from "./arp.ts";
 import { brctl } from "./brctl.ts";
 import { bridge } from "./bridge.ts";
 import { conntrack } from "./conntrack.ts";
@@ -15,6 +16,7 @@ import { ss } from "./ss.ts";
 type Tool = (args: readonly string[], machine: Machine) => Printed | null;
 
 const TOOLS: Readonly<Record<string, Tool>> = {
+  arp,
   brctl,
   bridge,
   cat,

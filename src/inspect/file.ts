@@ -39,6 +39,7 @@ export function sysctl(args: readonly string[], machine: Machine): Printed {
   let out = "";
   for (const word of args) {
     if (word === "-w" || word === "-n") continue;
+    if (word.startsWith("-")) throw unmodelled(`sysctl ${word}`, "sysctl [-n] [-w] NAME[=VALUE]");
     const [name = "", value] = word.replaceAll("/", ".").split("=");
     try {
       if (value !== undefined) sysctls.set(name, value);

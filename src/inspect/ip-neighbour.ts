@@ -27,7 +27,7 @@ export function ipNeighbour(words: Words, machine: Machine): Printed {
     throw unmodelled(`ip neighbour ${known}`, "ip neighbour [show] [dev DEVICE], and flush dev DEVICE or all");
   const device = readFilter(words, machine, "show");
   let out = "";
-  for (const neighbour of entries(machine, device)) out += neighbourText(neighbour, device !== null);
+  for (const neighbour of neighboursOf(machine, device)) out += neighbourText(neighbour, device !== null);
   return printed(out);
 }
 
@@ -42,13 +42,12 @@ function readFilter(words: Words, { host }: Machine, command: string): string | 
   return device;
 }
 
-function* entries({ host }: Machine, device: string | null): Generator<Neighbour> {
-  for (const each of devicesOf(host.net)) {
-    if (device !== null && each.name !== device) continue;
-    for (const neighbour of host.net.inDevices.get(each.index)!.neighbours.values())
-      if (neighbour.state !== "NOARP" && neighbour.state !== "NONE") yield neighbour;
-  }
-}
+/** Those of one device, or of all. */
+export const neighboursOf = ({ host }: Machine, device: string | null): Neighbour[] =>
+  devicesOf(host.net)
+    .filter(({ name }) => device === null || name === device)
+    .flatMap(({ index }) => [...host.net.inDevices.get(index)!.neighbours.values()])
+    .filter(({ state }) => state !== "NOARP" && state !== "NONE");
 
 function neighbourText({ address, device, state, macHigh, macLow }: Neighbour, named: boolean): string {
   const known = state !== "INCOMPLETE" && state !== "FAILED";
@@ -59,7 +58,7 @@ function neighbourText({ address, device, state, macHigh, macLow }: Neighbour, n
 function flush(words: Words, machine: Machine): Printed {
   if (words.done) throw new Refusal("Flush requires arguments.", 1);
   const device = readFilter(words, machine, "flush");
-  for (const neighbour of [...entries(machine, device)]) {
+  for (const neighbour of neighboursOf(machine, device)) {
     if (neighbour.state === "PERMANENT") continue;
     neighbour.forget();
     neighbour.device.neighbours.delete(neighbour.address);

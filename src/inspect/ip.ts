@@ -36,11 +36,22 @@ export function ip(args: readonly string[], machine: Machine): Printed {
     case "neighbor":
     case "neighbour":
       return ipNeighbour(words, machine);
+    case "netns":
+      return namedNamespaces(words);
     case null:
       throw new Refusal(`Object "${word}" is unknown, try "ip help".`, 1);
     default:
       throw unmodelled(`ip ${word}`, "ip address, link, neighbour, route and rule");
   }
+}
+
+/** `/run/netns` is empty: neither Docker nor a scenario puts its namespaces there. */
+function namedNamespaces(words: Words): Printed {
+  if (words.done || "list".startsWith(words.peek)) return printed("");
+  throw unmodelled(
+    `ip netns ${words.peek}`,
+    "ip netns list, which is empty; enter NAME and hopscope exec go to namespaces",
+  );
 }
 
 /** BusyBox prints its usage instead. @throws {Refusal} */

@@ -1,5 +1,7 @@
+import type { Container, DockerHost } from "../docker/model.ts";
 import { runTool, TOOL_NAMES } from "../inspect/command.ts";
 import type { Machine } from "../inspect/machine.ts";
+import { NOT_HERE, nearest } from "../inspect/not-here.ts";
 import { familyOf } from "../inspect/userland.ts";
 import { PROGRAMS, parseCommand } from "../program/commands.ts";
 import type { Program } from "../program/program.ts";
@@ -17,6 +19,22 @@ import { tcpdump } from "./tcpdump.ts";
 
 /** What happens in one instant before it counts as a storm. */
 const MOST_AT_ONCE = 50_000;
+interface DockerExec {
+  readonly container: string;
+  readonly words: readonly string[];
+}
+
+/** A shell that reads commands from its terminal. */
+const isShell = (words: readonly string[]): boolean =>
+  words.length === 1 && /^(\/bin\/)?(ba|a|da|z)?sh$/.test(words[0]!);
+
+/** By its name or the beginning of its id, as far as that is of one alone; null for none. */
+function containerOf({ containers }: DockerHost, name: string): Container | null {
+  const byId = [...containers.values()].filter(({ id }) => /^[0-9a-f]{4,}$/.test(name) && id.startsWith(name));
+  return containers.get(name) ?? (byId.length === 1 ? byId[0]! : null);
+}
+
+const BUILT_IN = ["date", "echo", "false", "help", "sleep", "true", "whoami"];
 const LINE = { file: "command line", line: 1, column: 1 };
 
 /** Where a command prints. */
@@ -50,8 +68,12 @@ export class Session {
   /** The last packet before the last command. */
   private mark = 0;
 
-  constructor(readonly scenario: Scenario) {
-    const built = buildScenario(scenario);
+  /** `engine`: another Docker engine than the scenario's own. @throws {InputError} for one that there is not. */
+  constructor(
+    readonly scenario: Scenario,
+    engine?: string,
+  ) {
+    const built = buildScenario(scenario, engine);
     this.world = built.world;
     this.docker = built.docker;
     this.recorder = this.world.fabric.record();
@@ -62,18 +84,16 @@ export class Session {
   /** Hosts first, then containers. */
   get places(): string[] {
     const containers = [...(this.docker?.daemon.containers.values() ?? [])];
-    const inside = new Set(containers.map(({ namespace }) => namespace));
-    return [...[...this.world.hosts.keys()].filter((name) => !inside.has(name)), ...containers.map(({ name }) => name)];
+    // A container that is gone leaves its namespace, where nothing runs any more.
+    const own = this.docker?.daemon.host.names ?? this.world.hosts;
+    return [...[...this.world.hosts.keys()].filter((name) => own.has(name)), ...containers.map(({ name }) => name)];
   }
 
   /** The namespace of a host, or of a container by its name or the beginning of its id; null for none. */
   find(name: string): string | null {
-    const containers = this.docker?.daemon.containers;
-    const named = containers?.get(name) ?? null;
-    if (named !== null) return named.namespace;
-    if (this.world.hosts.has(name)) return name;
-    const byId = [...(containers?.values() ?? [])].filter(({ id }) => name.length >= 4 && id.startsWith(name));
-    return byId.length === 1 ? byId[0]!.namespace : null;
+    const container = this.docker === null ? null : containerOf(this.docker.daemon, name);
+    if (this.world.hosts.has(name) && container?.name !== name) return name;
+    return container?.namespace ?? null;
   }
 
   devicesOf(namespace: string): string[] {
@@ -89,10 +109,10 @@ export class Session {
 
   /** The next step: what it does, and what its programs print. Null when none is left. */
   nextStep(): { readonly text: string; readonly lines: readonly ProgramLine[] } | null {
+    if (this.stepsLeft === 0) return null;
     this.forget();
     const before = this.plan.programs.map(({ lines }) => lines.length);
-    const step = this.plan.next();
-    if (step === null) return null;
+    const step = this.plan.next()!;
     const { now } = this.world.fabric.scheduler;
     this.world.run(this.scenario.until === null ? undefined : Math.max(now, this.scenario.until), MOST_AT_ONCE);
     const lines = this.plan.programs.flatMap(({ lines: all }, i) => all.slice(before[i] ?? 0));
@@ -120,7 +140,9 @@ export class Session {
   }
 
   /** What can be run, beside the shell's own words. */
-  static readonly commands: readonly string[] = [...new Set([...TOOL_NAMES, ...PROGRAMS, "docker", "tcpdump"])].sort();
+  static readonly commands: readonly string[] = [
+    ...new Set([...TOOL_NAMES, ...PROGRAMS, "docker", "tcpdump", ...BUILT_IN]),
+  ].sort();
 
   /** Starts a command in a namespace. It never throws for what a person types. */
   start(namespace: string, words: readonly string[], output: Output): Job {
@@ -132,6 +154,8 @@ export class Session {
       docker: this.docker?.daemon ?? null,
     };
     try {
+      const inside = this.execOf(words, machine);
+      if (inside !== null) return this.startInside(inside, output);
       const printed = runTool(name, args, machine);
       if (printed !== null) {
         if (printed.out !== "") output.out(printed.out);
@@ -140,8 +164,9 @@ export class Session {
       }
       if (basename(name) === "tcpdump") return tcpdump(args, machine.host, this.capture, output);
       if (name === "docker") return this.dockerCommand(words, namespace, output);
+      if (BUILT_IN.includes(name)) return this.builtIn(name, args, namespace, output);
       if (!PROGRAMS.includes(basename(name))) {
-        output.err(`${name}: command not found; hopscope knows ${Session.commands.join(", ")}\n`);
+        output.err(`${notFound(name)}\n`);
         return ended(127);
       }
       const family = familyOf(machine.host);
@@ -152,6 +177,50 @@ export class Session {
       output.err(`${name}: ${text}\n`);
       return ended(2);
     }
+  }
+
+  /** `docker exec [OPTIONS] CONTAINER COMMAND...`: the container and the command; null for another command. */
+  private execOf(words: readonly string[], { docker }: Pick<Machine, "docker">): DockerExec | null {
+    const [name = "", ...rest] = words[1] === "container" ? [words[0]!, ...words.slice(2)] : words;
+    if (docker === null || name !== "docker" || rest[0] !== "exec") return null;
+    const args = rest.slice(1);
+    while (args[0]?.startsWith("-")) if (/^-{1,2}(e|env|u|user|w|workdir)$/.test(args.shift()!)) args.shift();
+    return { container: args[0] ?? "", words: args.slice(1) };
+  }
+
+  /** The running container that `docker exec -it CONTAINER sh` goes to; null for another command. */
+  shellOf(words: readonly string[]): string | null {
+    const inside = this.execOf(words, { docker: this.docker?.daemon ?? null });
+    if (inside === null || this.docker === null || !isShell(inside.words)) return null;
+    const found = containerOf(this.docker.daemon, inside.container);
+    return found?.state === "running" ? found.name : null;
+  }
+
+  private startInside({ container, words }: DockerExec, output: Output): Job {
+    const found = this.docker === null ? null : containerOf(this.docker.daemon, container);
+    if (container === "" || words.length === 0) {
+      output.err('"docker exec" requires at least 2 arguments: docker exec CONTAINER COMMAND\n');
+      return ended(1);
+    }
+    if (found === null) {
+      output.err(`Error response from daemon: No such container: ${container}\n`);
+      return ended(1);
+    }
+    if (found.state !== "running") {
+      output.err(`Error response from daemon: container ${found.id} is not running\n`);
+      return ended(1);
+    }
+    // A shell without a terminal has nothing to read, and ends.
+    return isShell(words) ? ended(0) : this.start(found.namespace, words, output);
+  }
+
+  private builtIn(name: string, args: readonly string[], namespace: string, output: Output): Job {
+    if (name === "sleep") return this.launch(sleep(args), namespace, output);
+    if (name === "echo") output.out(`${args.join(" ")}\n`);
+    if (name === "help") output.out(`${Session.commands.join(" ")}\n`);
+    if (name === "whoami") output.out("root\n");
+    if (name === "date") output.out(`${new Date(this.world.fabric.scheduler.now / 1e6).toISOString()}\n`);
+    return ended(name === "false" ? 1 : 0);
   }
 
   private dockerCommand(words: readonly string[], namespace: string, output: Output): Job {
@@ -205,6 +274,24 @@ export class Session {
 }
 
 const ended = (status: number): Job => ({ status, endless: false, serves: false, watches: false, interrupt() {} });
+
+/** Lets virtual time pass. @throws {RangeError} */
+function sleep([text = ""]: readonly string[]): Program {
+  if (!/^\d+(\.\d+)?s?$/.test(text) || Number.parseFloat(text) > 1e6)
+    throw new RangeError(`invalid time interval '${text}'; seconds such as 2 or 0.5`);
+  return {
+    name: "sleep",
+    serves: false,
+    start: ({ scheduler, exit }) => scheduler.timer(() => exit(0)).armIn(Math.round(Number.parseFloat(text) * 1e9)),
+  };
+}
+
+function notFound(name: string): string {
+  const instead = Object.hasOwn(NOT_HERE, name) ? NOT_HERE[name]! : null;
+  if (instead !== null) return `${name}: hopscope has it not; instead: ${instead}`;
+  const meant = nearest(name, Session.commands);
+  return `${name}: command not found; ${meant === null ? "help lists what there is" : `did you mean ${meant}?`}`;
+}
 
 const basename = (path: string): string => path.replace(/^.*\//, "");
 
