@@ -10,7 +10,10 @@ export class RecordedTcpdump {
   /** `print` is asked of every frame of a namespace, in order. */
   print(device: string, { direction, type, bytes }: CapturedFrame): string {
     const words = direction === "out" ? "Out" : DIRECTIONS[type]!;
-    const text = this.printer.print(bytes).replace(/, options \[[^\]]*\]/, "").replace(/(length \d+): HTTP.*/, "$1");
+    const text = this.printer
+      .print(bytes)
+      .replace(/, options \[[^\]]*\]/, "")
+      .replace(/(length \d+): HTTP.*/, "$1");
     return `${device.padEnd(5)} ${words.padEnd(3)} ${text}`;
   }
 }
