@@ -162,6 +162,8 @@ function statusNames(connection: Connection): string[] {
   if (connection.destinationNat) names.push("DST_NAT");
   if (connection.sourceNatDone) names.push("SRC_NAT_DONE");
   if (connection.destinationNatDone) names.push("DST_NAT_DONE");
+  if (connection.shifts !== null) names.push("SEQ_ADJUST");
+  if (connection.helper !== null) names.push("HELPER");
   if (connection.dying) names.push("DYING");
   return names;
 }

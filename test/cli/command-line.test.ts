@@ -105,8 +105,8 @@ namespaces:
     rules: |
       *raw
       :OUTPUT ACCEPT [0:0]
-      -A OUTPUT -p tcp -j CT --helper ftp
-      -A OUTPUT -p icmp -m helper ! --helper ftp
+      -A OUTPUT -p udp -j CT --helper tftp
+      -A OUTPUT -p icmp -m helper ! --helper tftp
       -A OUTPUT -p icmp -m cgroup --cgroup 1
       -A OUTPUT -p icmp -j AUDIT --type accept
       COMMIT
@@ -119,7 +119,7 @@ steps: [{ run: ping -c 1 10.0.0.2, in: a }]
     expect(status).toBe(0);
     expect(stderr).toBe(
       "helper.yaml:8:30: hopscope does not model --helper of CT: no connection is expected because of another\n" +
-        "helper.yaml:9:37: hopscope does not model --helper of helper: no connection has a helper\n" +
+        "helper.yaml:9:37: hopscope does not model --helper of helper: only ftp announces connections here\n" +
         "helper.yaml:10:28: hopscope does not model -m cgroup: the rule never matches\n" +
         "helper.yaml:11:28: hopscope does not model -j AUDIT: it does nothing\n",
     );
@@ -130,7 +130,7 @@ steps: [{ run: ping -c 1 10.0.0.2, in: a }]
       "raw rule 4 -p icmp -j AUDIT --type accept (hopscope does not model -j AUDIT: it does nothing)",
     );
     expect(stdout.replace(/\s+/g, " ")).toContain(
-      "OUTPUT raw rule 2 -p icmp -m helper ! --helper ftp (hopscope does not model --helper of helper: no connection has a helper)",
+      "OUTPUT raw rule 2 -p icmp -m helper ! --helper tftp (hopscope does not model --helper of helper: only ftp announces connections here)",
     );
   });
 

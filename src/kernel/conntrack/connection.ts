@@ -1,4 +1,6 @@
+import type { FtpHelper } from "./ftp.ts";
 import type { SctpTracking } from "./sctp-state.ts";
+import type { SequenceShift } from "./sequence-adjust.ts";
 import { TupleLink } from "./table.ts";
 import type { TcpTracking } from "./tcp-state.ts";
 import { DEFAULT_ZONE, type Zone } from "./zone.ts";
@@ -96,6 +98,10 @@ export class Connection {
   tcp: TcpTracking | null = null;
   /** The state of SCTP associations; null for others. */
   sctp: SctpTracking | null = null;
+  /** Reads along for announced connections (`nfct_help()`). */
+  helper: FtpHelper | null = null;
+  /** Original, reply; null where NAT has changed the length of no packet. */
+  shifts: [SequenceShift, SequenceShift] | null = null;
   /** For an entry that belongs to another, such as an FTP data flow. */
   master: Connection | null = null;
 

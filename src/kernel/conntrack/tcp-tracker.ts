@@ -2,6 +2,7 @@ import * as tcp from "../../wire/tcp.ts";
 import type { Sysctls } from "../sysctl.ts";
 import type { Connection } from "./connection.ts";
 import { INVALID, KEEP, KILL, type Outcome, REOPEN, refresh } from "./outcome.ts";
+import { shiftAt } from "./sequence-adjust.ts";
 import {
   eventOf,
   readOptions,
@@ -163,7 +164,8 @@ function finish(
   const tracking = connection.tcp!;
   if (checkWindow) {
     const liberal = sysctls.get("net.netfilter.nf_conntrack_tcp_be_liberal") !== 0;
-    const verdict = inWindow(tracking, direction, segment, liberal);
+    const shift = shiftAt(connection, 1 - direction, (tcp.acknowledgement(segment.view, segment.at) - 1) | 0);
+    const verdict = inWindow(tracking, direction, segment, liberal, shift);
     if (verdict === "ignore") return KEEP;
     if (verdict === "invalid") return outOfWindow(connection, direction, event);
   }

@@ -49,9 +49,15 @@ function adoptSender(sender: TcpSide, receiver: TcpSide, end: number, window: nu
 
 /**
  * `tcp_in_window()`: does this segment fit between what its sender has sent and what its receiver has offered? Updates
- * both sides when it does. `liberal` believes every segment.
+ * both sides when it does. `liberal` believes every segment; `shift` is by how much NAT has lengthened what it acknowledges.
  */
-export function inWindow(tracking: TcpTracking, direction: number, segment: Segment, liberal: boolean): WindowVerdict {
+export function inWindow(
+  tracking: TcpTracking,
+  direction: number,
+  segment: Segment,
+  liberal: boolean,
+  shift: number,
+): WindowVerdict {
   const { view, at } = segment;
   const sender = tracking.sides[direction]!;
   const receiver = tracking.sides[1 - direction]!;
@@ -62,6 +68,8 @@ export function inWindow(tracking: TcpTracking, direction: number, segment: Segm
   let sequence = tcp.sequenceNumber(view, at);
   let ack = tcp.acknowledgement(view, at);
   let sack = receiver.sackSeen ? sackEdge(view, at, ack) : ack;
+  ack = (ack - shift) | 0;
+  sack = (sack - shift) | 0;
   let end = segmentEnd(segment);
   const tolerant = liberal || sender.liberal;
 

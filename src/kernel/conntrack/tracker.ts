@@ -11,8 +11,11 @@ import type { Namespace } from "../namespace.ts";
 import { type HookUser, PRIORITY } from "../netfilter/hook-user.ts";
 import type { Hook, Verdict } from "../netfilter/rule.ts";
 import { Connection, Tuple } from "./connection.ts";
+import { Expectations } from "./expectation.ts";
+import { FtpHelper, helpFtp } from "./ftp.ts";
 import type { Outcome } from "./outcome.ts";
 import { startSctp, trackSctp } from "./sctp-tracker.ts";
+import { adjustSequence } from "./sequence-adjust.ts";
 import { ConnectionTable, type TupleLink } from "./table.ts";
 import { validFlags } from "./tcp-state.ts";
 import { startTcp, trackTcp } from "./tcp-tracker.ts";
@@ -46,6 +49,7 @@ const opensFlow = (type: number): boolean =>
 /** Connection tracking of one namespace. On only while a rule needs it. */
 export class Tracker {
   readonly table = new ConnectionTable();
+  readonly expectations = new Expectations();
   /** Hears of every change, as `conntrack -E` does; null while nobody listens. */
   listener: ((event: ConnectionEvent, connection: Connection) => void) | null = null;
   private enabled = false;
@@ -82,7 +86,7 @@ export class Tracker {
     return [
       {
         priority: PRIORITY.confirm,
-        run: (packet) => (packet.connection === null ? "ACCEPT" : net.tracker.confirm(packet)),
+        run: (packet) => (packet.connection === null ? "ACCEPT" : net.tracker.leave(packet)),
       },
     ];
   }
@@ -216,6 +220,13 @@ export class Tracker {
     connection.accounted = net.sysctls.get("net.netfilter.nf_conntrack_acct") !== 0;
     if (this.labels) connection.labels = new Uint32Array(LABEL_WORDS);
     if (this.template !== null) connection.events = this.template.events;
+    const now = net.fabric.scheduler.now;
+    const expected = this.expectations.size === 0 ? null : this.expectations.take(this.tuple, this.zone, now);
+    if (expected !== null) {
+      connection.expected = true;
+      connection.master = expected.master;
+      connection.mark = expected.master.mark;
+    } else if (this.template !== null && this.template.helper !== null) connection.helper = new FtpHelper();
     if (protocol === ipv4.PROTOCOL_TCP) {
       connection.tcp = startTcp(this.segmentOf(packet, at), net.sysctls);
       if (connection.tcp === null) return null;
@@ -223,6 +234,7 @@ export class Tracker {
       connection.sctp = startSctp(this.segmentOf(packet, at));
       if (connection.sctp === null) return null;
     } else if (protocol === ipv4.PROTOCOL_ICMP && !opensFlow(icmp.type(packet.view, at))) return null;
+    if (expected !== null && expected.follow !== null) net.nat.follow(packet, connection, expected.follow);
     return connection;
   }
 
@@ -356,7 +368,19 @@ export class Tracker {
     return null;
   }
 
-  /** `nf_confirm()`: the packet leaves, so its flow is real, and listeners hear what is new of it. */
+  /** `nf_confirm()`: the helper of the flow reads the packet, and NAT's changes of length are made good. */
+  private leave(packet: Packet): Verdict {
+    const connection = packet.connection as Connection;
+    const adjusts = connection.shifts !== null;
+    const state = packet.connectionState;
+    if ((connection.helper !== null || adjusts) && state !== "RELATED_REPLY") {
+      if (connection.helper !== null && helpFtp(packet, connection, this.net) === "DROP") return "DROP";
+      if (adjusts) adjustSequence(packet, connection, state === "ESTABLISHED_REPLY" ? 1 : 0);
+    }
+    return this.confirm(packet);
+  }
+
+  /** The flow of a packet that leaves is real, and listeners hear what is new of it. */
   confirm(packet: Packet): Verdict {
     if (this.insert(packet) === "DROP") return "DROP";
     const connection = packet.connection as Connection;
@@ -424,6 +448,7 @@ export class Tracker {
   destroy(connection: Connection): void {
     if (connection.dying) return;
     connection.dying = true;
+    this.expectations.forget(connection);
     if (!connection.confirmed) return;
     this.table.remove(connection);
     this.net.nat.forget(connection);

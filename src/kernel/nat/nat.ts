@@ -137,6 +137,21 @@ export class Nat {
     return "ACCEPT";
   }
 
+  /** `nf_nat_follow_master()`: an expected connection is mapped as the one that announced it. */
+  follow(packet: Packet, connection: Connection, { direction, port }: { direction: 0 | 1; port: number }): void {
+    const { original, reply } = connection.master!;
+    const { source, destination } = direction === 0 ? reply : original;
+    const range = (address: number, ports: NatRange["ports"]): NatRange => ({
+      addresses: { min: address, max: address },
+      ports,
+      random: "no",
+      persistent: false,
+      basePort: null,
+    });
+    this.setup(packet, connection, range(destination, null), "source");
+    this.setup(packet, connection, range(source, { min: port, max: port }), "destination");
+  }
+
   /** `__nf_nat_alloc_null_binding()`: no rule wants anything, and still the tuple must be unique. */
   private bindNothing(packet: Packet, connection: Connection, manip: Manip): "ACCEPT" | "DROP" {
     const address = manip === "source" ? connection.reply.destination : connection.reply.source;

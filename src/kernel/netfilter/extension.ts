@@ -99,6 +99,11 @@ export class Options {
       this.notices.push({ text: `--${spec.name} of ${this.name}: ${spec.without}`, place: token });
   }
 
+  /** Something is taken and not done. */
+  note(place: Token, text: string): void {
+    this.notices.push({ text, place });
+  }
+
   /** iptables names the option first that stands first in its table. */
   private clash(one: OptionSpec, other: OptionSpec): string {
     const [first, second] = this.specs.indexOf(one) < this.specs.indexOf(other) ? [one, other] : [other, one];

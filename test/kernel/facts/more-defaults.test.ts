@@ -147,7 +147,7 @@ describe("numbers that describe what hopscope has no mechanism for", () => {
     expect(PRIORITY.security).toBe(150);
   });
 
-  test("2 helper 300: behind SNAT and before the flow is confirmed, which is where nothing stands", () => {
+  test("2 helper 300: nothing stands there, for since Linux 6.0 helpers are called when the flow is confirmed", () => {
     const numbers = Object.values(PRIORITY).sort((a, b) => a - b);
     expect(numbers.filter((number) => number > 150)).toEqual([PRIORITY.confirm]);
   });

@@ -83,8 +83,8 @@ describe("parseRules and formatTables", () => {
   });
 
   it.each([
-    ["raw", "-p tcp -j CT --helper ftp", 24, "--helper of CT: no connection is expected because of another"],
-    ["raw", "-m helper --helper ftp", 21, "--helper of helper: no connection has a helper"],
+    ["raw", "-p udp -j CT --helper tftp", 24, "--helper of CT: no connection is expected because of another"],
+    ["raw", "-m helper --helper tftp", 21, "--helper of helper: only ftp announces connections here"],
   ])("take what hopscope does not do, and say so by name and line: %s %s", (table, rule, column, text) => {
     const [parsed] = parseRules(`*${table}\n-A PREROUTING ${rule}\nCOMMIT\n`, "f");
     const [only] = parsed!.chains.get("PREROUTING")!.rules;

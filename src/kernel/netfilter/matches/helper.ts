@@ -1,3 +1,5 @@
+import type { Packet } from "../../../packet/packet.ts";
+import type { Connection } from "../../conntrack/connection.ts";
 import type { MatchKind } from "../extension.ts";
 import type { Match } from "../rule.ts";
 import { quote } from "../tokenizer.ts";
@@ -5,7 +7,7 @@ import { printOption } from "../value.ts";
 
 const LONGEST = 29;
 
-/** `helper_mt()` of xt_helper.c. No connection here has a helper, so none was expected by one. */
+/** `helper_mt()` of xt_helper.c: was the flow announced by one with this helper, or with any for an empty name? */
 class HelperMatch implements Match {
   readonly name = "helper";
 
@@ -14,8 +16,10 @@ class HelperMatch implements Match {
     private readonly not: boolean,
   ) {}
 
-  matches(): boolean {
-    return this.not;
+  matches(packet: Packet): boolean {
+    const helper = (packet.connection as Connection | null)?.master?.helper ?? null;
+    if (helper === null) return this.not;
+    return (this.helper === "" || this.helper.startsWith(helper.name)) !== this.not;
   }
 
   print(): string {
@@ -25,9 +29,11 @@ class HelperMatch implements Match {
 
 export const helperKind: MatchKind = {
   name: "helper",
-  options: [{ name: "helper", not: true, without: "no connection has a helper" }],
+  options: [{ name: "helper", not: true }],
   parse(options) {
     const given = options.need("helper");
+    if (!/^(ftp.*)?$/.test(given.values[0]!.text))
+      options.note(given.token, "--helper of helper: only ftp announces connections here");
     return new HelperMatch(given.values[0]!.text.slice(0, LONGEST), given.not);
   },
 };

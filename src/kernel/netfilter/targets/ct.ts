@@ -1,5 +1,6 @@
 import type { Packet } from "../../../packet/packet.ts";
 import { Connection } from "../../conntrack/connection.ts";
+import { FtpHelper } from "../../conntrack/ftp.ts";
 import type { Options, RuleScope, TargetKind } from "../extension.ts";
 import type { Target, TargetVerdict } from "../rule.ts";
 import { kernelRefuses, splitList, type Token, unexpected } from "../tokenizer.ts";
@@ -8,6 +9,7 @@ import { parseInteger } from "../value.ts";
 const EVENTS = "new related destroy reply assured protoinfo helper mark natseqinfo secmark label".split(" ");
 const EXPECTATION_EVENTS = ["new"];
 const HELPERS = "amanda ftp H.245 irc netbios-ns pptp Q.931 RAS sane sip snmp tftp".split(" ");
+const MODELLED_HELPER = "ftp";
 const LAST_ZONE = 0xffff;
 /** Bit 0 for the original direction, bit 1 for the reply. */
 const DIRECTIONS = [
@@ -68,6 +70,7 @@ function makeTemplate(options: Options): Connection {
     template.zone = { id: fromMark ? 0 : zone, directions, fromMark };
     break;
   }
+  if (options.value("helper")?.text === MODELLED_HELPER) template.helper = new FtpHelper();
   const events = options.value("ctevents");
   if (events !== null)
     template.events = readEvents(events, EVENTS)
@@ -79,6 +82,8 @@ function makeTemplate(options: Options): Connection {
 function readHelper(options: Options, scope: RuleScope, token: Token): string {
   if ((scope.protocol === 0 || scope.notProtocol) && !options.has("notrack"))
     throw unexpected(options.token, "-p in a rule with CT --helper");
+  if (HELPERS.includes(token.text) && token.text !== MODELLED_HELPER)
+    options.note(options.get("helper")!.token, "--helper of CT: no connection is expected because of another");
   if (!HELPERS.includes(token.text)) throw unexpected(token, `a helper (${HELPERS.join(", ")})`);
   return token.text;
 }
@@ -108,7 +113,7 @@ export const ctKind: TargetKind = {
   options: [
     { name: "notrack", values: 0 },
     { name: "zone" },
-    { name: "helper", without: "no connection is expected because of another" },
+    { name: "helper" },
     { name: "timeout" },
     { name: "ctevents" },
     { name: "expevents" },
