@@ -1,4 +1,4 @@
-import type { Datagram, Errno, IcmpError, NetworkStack, TcpSettings, Transport } from "../kernel/protocol.ts";
+import type { Errno, IcmpError, NetworkStack, TcpSettings, Transport } from "../kernel/protocol.ts";
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import type { Scheduler, Sink } from "../sim/scheduler.ts";
@@ -13,6 +13,7 @@ import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as tcp from "../wire/tcp.ts";
 import { errnoOf } from "./icmp-errno.ts";
+import { SegmentDatagram } from "./segment-datagram.ts";
 import { SynCookies } from "./syn-cookie.ts";
 import { Flows } from "./tcp-flows.ts";
 import { TcpPorts } from "./tcp-ports.ts";
@@ -22,33 +23,6 @@ export { type Endpoint, type TcpOptions, TcpSocket } from "./tcp-socket.ts";
 
 /** Nanoseconds. `TCP_SYNCOOKIE_VALID`. */
 const COOKIE_LIFE = 120e9;
-
-/** The datagram that carries a segment. One object, filled in for each. */
-class SegmentDatagram implements Datagram {
-  destination = 0;
-  source = 0;
-  tos = 0;
-  mark = 0;
-  device = 0;
-  anySource = false;
-  readonly protocol = ipv4.PROTOCOL_TCP;
-  ttl = 0;
-  readonly dontFragment = true;
-  identification = 0;
-  partialChecksum = true;
-  segmentSize = 0;
-  length = 0;
-  parent = 0;
-  socket: object | null = null;
-  segment: OutgoingSegment | null = null;
-  sourcePort = 0;
-  destinationPort = 0;
-
-  write(packet: Packet, at: number, source: number): void {
-    this.segment!.write(packet.bytes, packet.view, at, this.sourcePort, this.destinationPort);
-    tcp.setChecksum(packet.view, at, this.length, source, this.destination);
-  }
-}
 
 /** TCP of one namespace (`tcp_v4_rcv()`, `tcp_v4_connect()`). */
 export class TcpSockets implements Transport {
@@ -231,30 +205,8 @@ export class TcpSockets implements Transport {
 
   /** False when it could not leave this host. */
   transmit(socket: TcpSocket, connection: Connection, segment: OutgoingSegment): boolean {
-    const { datagram, stack } = this;
-    const { options } = socket.listener ?? socket;
-    // What a listener or TIME_WAIT answers has no socket of its own (`ip_build_and_send_pkt()`).
-    const timeWait = connection.window.isFrozen;
-    const anonymous = socket.listener !== null || timeWait;
-    datagram.destination = socket.remoteAddress;
-    datagram.source = socket.localAddress;
-    datagram.tos = options.tos ?? 0;
-    datagram.mark = options.mark ?? 0;
-    datagram.device = options.device ?? 0;
-    datagram.anySource = socket.transparent;
-    datagram.ttl = timeWait ? 0 : (options.ttl ?? 0);
-    datagram.partialChecksum = !timeWait;
-    datagram.identification = anonymous ? 0 : socket.identification;
-    const count = segment.segmentSize === 0 ? 1 : Math.ceil(segment.length / segment.segmentSize);
-    if (!anonymous) socket.identification = (socket.identification + count) & 0xffff;
-    datagram.length = segment.headerLength + segment.length;
-    datagram.segmentSize = segment.segmentSize;
-    datagram.parent = this.cause;
-    datagram.socket = socket.listener ?? socket;
-    datagram.segment = segment;
-    datagram.sourcePort = socket.port;
-    datagram.destinationPort = socket.remotePort;
-    return stack.send(datagram) === null;
+    this.datagram.fill(socket, connection, segment, this.cause);
+    return this.stack.send(this.datagram) === null;
   }
 
   // Segments in.

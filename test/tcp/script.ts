@@ -1,7 +1,7 @@
 import { Random } from "../../src/sim/random.ts";
 import { Scheduler } from "../../src/sim/scheduler.ts";
 import { Connection, type ConnectionOptions, type ConnectionOwner } from "../../src/tcp/connection.ts";
-import type { Fate } from "../../src/tcp/input.ts";
+import type { Fate } from "../../src/tcp/fate.ts";
 import { OutgoingSegment } from "../../src/tcp/outgoing.ts";
 import { Segment, type SegmentOptions } from "../../src/tcp/segment.ts";
 import { SendQueue } from "../../src/tcp/send-queue.ts";
@@ -21,8 +21,8 @@ import * as tcp from "../../src/wire/tcp.ts";
  *   block, unblock                a rule of this host lets nothing out, and lets it out again
  *   state ESTABLISHED, readable 500, error ECONNRESET, fate TCP_OLD_DATA, events established readable
  *
- * A segment: its flags, then names and values: seq, ack, win, length, mss, wscale, sackOK, ts VALUE ECHO, and
- * sack LEFT-RIGHT as often as there are blocks. Behind `#` is a comment.
+ * A segment: its flags, then names and values: seq, ack, win, length, mss, wscale, sackOK, ts VALUE ECHO, run SIZE for what
+ * the device cuts every SIZE bytes, and sack LEFT-RIGHT as often as there are blocks. Behind `#` is a comment.
  */
 export function play(script: string, options: Partial<ConnectionOptions> = {}): Player {
   const player = new Player(options);
@@ -171,6 +171,7 @@ class Player implements ConnectionOwner {
       length: String(segment.length),
       win: String(segment.window),
     };
+    if (segment.segmentSize !== 0) fields["run"] = String(segment.segmentSize);
     if (flags & tcp.ACK) fields["ack"] = String((segment.acknowledgement - REMOTE_ISS) | 0);
     if (segment.mss !== 0) fields["mss"] = String(segment.mss);
     if (segment.windowScale >= 0) fields["wscale"] = String(segment.windowScale);
@@ -227,7 +228,7 @@ function parse(words: readonly string[]): Fields {
     else if (word === "ts") {
       fields["ts"] = "yes";
       if (/^\d+$/.test(words[i + 1] ?? "")) fields["tsval"] = words[++i]!;
-    } else if (["seq", "ack", "win", "length", "mss", "wscale"].includes(word)) fields[word] = words[++i]!;
+    } else if (["seq", "ack", "win", "length", "run", "mss", "wscale"].includes(word)) fields[word] = words[++i]!;
     else throw new Error(`no field ${word}`);
   }
   fields["flags"] = Object.keys(FLAGS)

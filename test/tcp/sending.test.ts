@@ -178,6 +178,60 @@ describe("small writes", () => {
   });
 });
 
+describe("a long write", () => {
+  const gso = { gso: true };
+
+  it("leaves in runs of half the congestion window, each of which ends with PSH", () => {
+    play(
+      `${CONNECTED}
+      write 20000
+      > PSH ACK seq 1 length 7300 run 1460
+      > PSH ACK seq 7301 length 7300 run 1460
+      > nothing
+      < ACK seq 1 ack 7301
+      > PSH ACK seq 14601 length 5400 run 1460
+    `,
+      gso,
+    );
+  });
+
+  it("waits until more than a third of the window is free", () => {
+    play(
+      `${CONNECTED}
+      write 20000
+      > PSH ACK seq 1 length 7300
+      > PSH ACK seq 7301 length 7300
+      < ACK seq 1 ack 1461
+      > nothing
+      < ACK seq 1 ack 2921
+      > PSH ACK seq 14601 length 5400
+    `,
+      gso,
+    );
+  });
+
+  it("has no more than half of the peer's window in one packet", () => {
+    play(
+      `${CONNECTED.replace("mss 1460\n  > ACK", "win 6000 mss 1460\n  > ACK")}
+      write 6000
+      > PSH ACK seq 1 length 2920 run 1460
+      > PSH ACK seq 2921 length 2920 run 1460
+      > PSH ACK seq 5841 length 160
+    `,
+      gso,
+    );
+  });
+
+  it("leaves segment by segment from who cannot have it cut", () => {
+    play(`${CONNECTED}
+      write 4000
+      > ACK seq 1 length 1460
+      > ACK seq 1461 length 1460
+      > PSH ACK seq 2921 length 1080
+    `);
+  });
+});
+
 describe("what cannot leave this host", () => {
   it("waits, and leaves together with what is written meanwhile", () => {
     play(`${CONNECTED}
