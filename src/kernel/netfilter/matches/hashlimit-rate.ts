@@ -1,4 +1,5 @@
-import { part, type Token, unexpected } from "../tokenizer.ts";
+import { HZ } from "../../../sim/jiffies.ts";
+import { kernelRefuses, part, type Token, unexpected } from "../tokenizer.ts";
 
 /** `XT_HASHLIMIT_SCALE_v2`: a rate of packets is kept as the pause between two of them in microseconds. */
 const SCALE = 1_000_000;
@@ -7,6 +8,11 @@ const MOST_PACKETS = 1_000_000;
 const DEFAULT_BURST = 5;
 /** Bytes are counted in chunks of 16. */
 const CHUNK = 16;
+
+/** What a microsecond is worth (`CREDITS_PER_JIFFY`). */
+const CREDITS = (BigInt(HZ) << 39n) / BigInt(SCALE);
+/** `user2credits()`: the kernel counts in 64 bits, which a few days overflow. */
+const creditsOf = (microseconds: bigint): bigint => BigInt.asUintN(64, microseconds * CREDITS);
 
 const UNITS = [
   { name: "day", long: "day", seconds: 86_400 },
@@ -27,6 +33,8 @@ export interface Rate {
   readonly bytes: boolean;
   /** Packets, or times the rate of bytes; 0 for a rate of bytes without burst. */
   readonly burst: number;
+  /** Nanoseconds of silence that a flow of packets can save up, `credit_cap`; 0 for bytes. */
+  readonly saved: number;
   /** Milliseconds. */
   readonly expires: number;
 }
@@ -35,7 +43,8 @@ export interface Rate {
 export const bytesOfCost = (cost: number): number => ((cost === 0 ? U32 : Math.floor(U32 / cost)) - 1) * CHUNK;
 const costOfBytes = (bytes: number): number => Math.floor(U32 / (Math.floor(bytes / CHUNK) + 1));
 
-export function readRate(token: Token, burst: Token | null): Rate {
+/** `chain` is the rule's. */
+export function readRate(token: Token, burst: Token | null, chain: string): Rate {
   const bytes = /^(\d+)(m|k|)b\/s$/i.exec(token.text);
   if (bytes !== null) return readByteRate(token, bytes[1]!, bytes[2]!, burst);
   const slash = token.text.indexOf("/");
@@ -49,7 +58,15 @@ export function readRate(token: Token, burst: Token | null): Rate {
   if (average === 0) throw unexpected(token, `a rate of at most ${SCALE}/second`);
   const most = burst === null ? DEFAULT_BURST : /^\d+$/.test(burst.text) ? Number(burst.text) : 0;
   if (most < 1 || most > MOST_PACKETS) throw unexpected(burst!, `a number of packets (1-${MOST_PACKETS})`);
-  return { average, bytes: false, burst: most, expires: unit.seconds * 1000 };
+  const credits = creditsOf(BigInt(average) * BigInt(most));
+  if (credits < creditsOf(BigInt(average)))
+    throw unexpected(
+      burst ?? token,
+      "a burst that takes less time to save up",
+      kernelRefuses(token, chain, "Numerical result out of range"),
+    );
+  const saved = Number((credits * 1000n) / CREDITS);
+  return { average, bytes: false, burst: most, saved, expires: unit.seconds * 1000 };
 }
 
 const factorOf = (letter: string): number => BYTE_UNITS.find(({ name }) => name === letter.toLowerCase())!.bytes;
@@ -58,12 +75,12 @@ function readByteRate(token: Token, digits: string, letter: string, burst: Token
   const rate = Number(digits) * factorOf(letter);
   if (rate === 0 || rate > U32) throw unexpected(part(token, 0), `a rate of 1 to ${U32} bytes a second`);
   const average = costOfBytes(rate);
-  if (burst === null) return { average, bytes: true, burst: 0, expires: 15_000 };
+  if (burst === null) return { average, bytes: true, burst: 0, saved: 0, expires: 15_000 };
   const [, count, unit] = /^(\d+)(?:(m|k|)b)?$/i.exec(burst.text) ?? [];
   const most = count === undefined ? 0 : Number(count) * factorOf(unit ?? "");
   const each = bytesOfCost(average);
   if (most < each || most > U32) throw unexpected(burst, `a number of bytes (${each}-${U32})`);
-  return { average, bytes: true, burst: Math.ceil(most / each), expires: 60_000 };
+  return { average, bytes: true, burst: Math.ceil(most / each), saved: 0, expires: 60_000 };
 }
 
 /** `print_rate()`, `print_bytes()`: the words behind the option, and the life of an entry that goes without saying. */

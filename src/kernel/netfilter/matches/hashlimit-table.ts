@@ -156,13 +156,14 @@ export class HashlimitTable {
     entry.seen = 0;
     entry.exceeded = false;
     entry.bursts = rate.burst;
-    entry.credit = rate.bytes ? BYTE_CREDITS : rate.average * MICROSECOND * rate.burst;
+    entry.credit = rate.bytes ? BYTE_CREDITS : rate.saved;
   }
 
   /** `rateinfo_recalc()`. */
   private spend(entry: Entry, now: number): boolean {
-    const cost = this.config.rate.average * MICROSECOND;
-    entry.credit = Math.min(entry.credit + now - entry.before, cost * this.config.rate.burst);
+    const { average, saved } = this.config.rate;
+    const cost = average * MICROSECOND;
+    entry.credit = Math.min(entry.credit + now - entry.before, saved);
     entry.before = now;
     if (entry.credit < cost) return false;
     entry.credit -= cost;

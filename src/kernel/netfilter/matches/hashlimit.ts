@@ -92,8 +92,8 @@ function readName(options: Options): string {
   return token.text;
 }
 
-function readConfig(options: Options, given: Given, modes: readonly Mode[]): HashlimitConfig {
-  const rate = readRate(given.values[0]!, options.value("hashlimit-burst"));
+function readConfig(options: Options, given: Given, modes: readonly Mode[], chain: string): HashlimitConfig {
+  const rate = readRate(given.values[0]!, options.value("hashlimit-burst"), chain);
   const span = options.value("hashlimit-rate-interval");
   const spans = span === null ? 1 : readInteger(span, 1, 0xffffff, "a number of seconds");
   return {
@@ -129,12 +129,12 @@ export const hashlimitKind: MatchKind = {
     { name: "hashlimit-rate-match", values: 0 },
     { name: "hashlimit-rate-interval" },
   ],
-  parse(options) {
+  parse(options, scope) {
     const above = options.get("hashlimit-above");
     const given = above ?? options.get("hashlimit-upto");
     if (given === null) throw options.lacks("--hashlimit-upto or --hashlimit-above", "You have to specify --hashlimit");
     const modes = readModes(options.value("hashlimit-mode"));
-    return new HashlimitMatch(readConfig(options, given, modes), {
+    return new HashlimitMatch(readConfig(options, given, modes, scope.chain), {
       table: readName(options),
       above: (above !== null) !== given.not,
       modes,
