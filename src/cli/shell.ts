@@ -109,7 +109,8 @@ class Shell {
     for (const command of commands) {
       if (!isDue(command, this.status)) continue;
       const [name = "", ...args] = command.words;
-      const inside = this.session.shellOf(command.words);
+      const namespace = this.session.find(this.here);
+      const inside = namespace === null ? null : this.session.shellOf(namespace, command.words);
       if (name === "exit" || name === "quit" || name === "logout") {
         if (this.path.length <= 1) return false;
         this.path.pop();

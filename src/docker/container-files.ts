@@ -1,4 +1,4 @@
-import type { Engine } from "./engine.ts";
+import { type Engine, isBefore } from "./engine.ts";
 
 /** An address and the names that stand for it. */
 export interface HostsRecord {
@@ -79,8 +79,8 @@ export function containerDns(engine: Engine, host: string, given: DnsOptions, em
     search,
     options: embedded && !ndots ? [...options, "ndots:0"] : options,
   };
-  const lines = formatResolvConf(body, engine.name === "23");
-  if (engine.name !== "23") {
+  const lines = formatResolvConf(body, isBefore(engine, 25));
+  if (!isBefore(engine, 25)) {
     lines.unshift(HEADER);
     lines.push("", `# Based on host file: '/etc/resolv.conf' (${embedded ? "internal resolver" : "legacy"})`);
     if (fallback) lines.push("# Used default nameservers.");
@@ -94,7 +94,7 @@ export function containerDns(engine: Engine, host: string, given: DnsOptions, em
   return { text: `${lines.join("\n")}\n`, upstreams: servers, chosen };
 }
 
-/** 23 puts the search list first (`resolvconf.Build()`), later engines the servers. */
+/** Until 23 the search list stands first (`resolvconf.Build()`), later engines the servers. */
 function formatResolvConf({ nameservers, search, options }: ResolvConf, searchFirst: boolean): string[] {
   const servers = nameservers.map((server) => `nameserver ${server}`);
   const domains = search.length > 0 ? [`search ${search.join(" ")}`] : [];

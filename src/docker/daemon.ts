@@ -10,7 +10,7 @@ import {
 } from "../wire/address.ts";
 import type { BridgeRules, Firewall } from "./bridge-rules.ts";
 import { type Command, type ContainerSpec, type NetworkSpec, readWord, refuse, type Word } from "./command.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, isBefore } from "./engine.ts";
 import { firewallOf } from "./firewall.ts";
 import { bridgeMac, hexadecimal } from "./identity.ts";
 import { AddressSpace, freeSubnet, holds, overlaps } from "./ipam.ts";
@@ -264,14 +264,14 @@ export class Daemon implements DockerHost {
   }
 
   private dryPools(): string {
-    return this.engine.name === "23"
+    return isBefore(this.engine, 25)
       ? "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network"
       : "all predefined address pools have been fully subnetted";
   }
 
   private poolOverlap(): string {
     const overlap = "Pool overlaps with other one on this address space";
-    return this.engine.name === "23" ? overlap : `invalid pool request: ${overlap}`;
+    return isBefore(this.engine, 25) ? overlap : `invalid pool request: ${overlap}`;
   }
 
   private addNetwork(name: string, driver: NetworkDriver, ipam: Ipam | null, spec: NetworkSpec | null): void {

@@ -26,19 +26,24 @@ export interface Engine {
   readonly announces: boolean;
 }
 
+const CLASSIC: Omit<Engine, "name" | "version" | "api"> = {
+  rules: "classic",
+  macOfAddress: true,
+  bridgeNetfilter: true,
+  internalRoute: true,
+  gatewayPriority: false,
+  forwardsFromHost: false,
+  ip6tables: false,
+  announces: false,
+};
+
 export const ENGINES: readonly Engine[] = [
+  { ...CLASSIC, name: "19.03", version: "19.03.15", api: "1.40" },
   {
+    ...CLASSIC,
     name: "23",
     version: "23.0.18",
     api: "1.42",
-    rules: "classic",
-    macOfAddress: true,
-    bridgeNetfilter: true,
-    internalRoute: true,
-    gatewayPriority: false,
-    forwardsFromHost: false,
-    ip6tables: false,
-    announces: false,
   },
   {
     name: "27",
@@ -57,6 +62,9 @@ export const ENGINES: readonly Engine[] = [
   { ...modern("28.5", "28.5.2"), api: "1.51", rules: "28.5" },
   { ...modern("29", "29.7.2"), api: "1.55", rules: "29" },
 ];
+
+/** It is older than the first release of that major version. */
+export const isBefore = ({ version }: Engine, major: number): boolean => Number.parseInt(version, 10) < major;
 
 export const DEFAULT_ENGINE = ENGINES.at(-1)!;
 

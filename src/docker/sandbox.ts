@@ -3,6 +3,7 @@ import { formatIpv4, formatMac, parseIpv4 } from "../wire/address.ts";
 import { type AttachmentSpec, refuse } from "./command.ts";
 import { type ContainerDns, containerDns, EMBEDDED_DNS, type HostsRecord, hostsFile } from "./container-files.ts";
 import type { Daemon } from "./daemon.ts";
+import { isBefore } from "./engine.ts";
 import { containerMac, hexadecimal, vethName } from "./identity.ts";
 import { holds } from "./ipam.ts";
 import type { PortBinding } from "./model.ts";
@@ -271,7 +272,8 @@ export class Sandbox {
     if (network.rules === null || network.internal) return;
     for (const spec of container.wanted) {
       const given = spec.hostAddress === "" ? daemon.options.publishAddress : spec.hostAddress;
-      const everywhere = given === "0.0.0.0";
+      // Until 19.03 one socket without an address of its own took IPv6 as well.
+      const everywhere = given === "0.0.0.0" && !isBefore(daemon.engine, 20);
       const routed = network.gatewayMode === "routed";
       const hostPort = routed ? 0 : daemon.ports.allocate(spec, given);
       const { protocol, containerPort } = spec;

@@ -1,4 +1,5 @@
 import { networkValue } from "../docker/api-view.ts";
+import { DOCKER_SOCKET } from "../docker/dockerd.ts";
 import type { Container, DockerHost, PortBinding } from "../docker/model.ts";
 import { type Machine, nowOf } from "./machine.ts";
 import { lines, type Printed, printed, Refusal } from "./printed.ts";
@@ -6,7 +7,7 @@ import { lines, type Printed, printed, Refusal } from "./printed.ts";
 /** What the client of Docker reads: `ps`, `network ls` and `network inspect`; null for what changes something. */
 export function docker(args: readonly string[], machine: Machine): Printed | null {
   const { docker: host } = machine;
-  if (host === null || machine.host.net.name !== host.namespace) return null;
+  if (host === null || !machine.host.unix.has(DOCKER_SOCKET)) return null;
   const words = args[0] === "container" && ["ls", "ps"].includes(args[1] ?? "") ? ["ps", ...args.slice(2)] : args;
   const [command, sub, ...rest] = words;
   if (command === "ps") return printed(containers(host, machine, words.includes("-a")));
@@ -37,7 +38,7 @@ function containers(host: DockerHost, machine: Machine, all: boolean): string {
   const rows = chosen.map((each) => [
     each.id.slice(0, 12),
     each.image,
-    shortened(each.command),
+    shortened(each.command === each.image ? usualCommand(each.image) : each.command),
     `${since(nowOf(machine) - each.created)} ago`,
     status(each, machine),
     each.ports.map(portText).join(", "),
@@ -48,6 +49,20 @@ function containers(host: DockerHost, machine: Machine, all: boolean): string {
     classic(host) ? 20 : 0,
   );
 }
+
+/** What an image runs where nothing else is asked for: its entry point and its command. */
+const USUAL: Readonly<Record<string, string>> = {
+  alpine: "/bin/sh",
+  bash: "docker-entrypoint.sh bash",
+  busybox: "sh",
+  debian: "bash",
+  nginx: "/docker-entrypoint.sh nginx -g 'daemon off;'",
+  postgres: "docker-entrypoint.sh postgres",
+  redis: "docker-entrypoint.sh redis-server",
+  ubuntu: "/bin/bash",
+};
+
+const usualCommand = (image: string): string => USUAL[image.replace(/^library\/|[:@].*$/g, "")] ?? image;
 
 const shortened = (command: string): string => `"${command.length > 20 ? `${command.slice(0, 19)}…` : command}"`;
 

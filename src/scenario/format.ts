@@ -184,7 +184,7 @@ const daemon = keys("daemon.json", {
   "registry-mirrors": list(text("a URL such as http://192.168.1.5:5000"), "mirrors of Docker Hub").optional(),
 });
 
-const ENGINE = "an engine (23, 27, 28.0, 28.5, 29)";
+const ENGINE = "an engine (19.03, 23, 27, 28.0, 28.5, 29)";
 const engine = z.union([z.string(), z.number()], { error: ENGINE }).describe(ENGINE);
 
 const docker = keys("a Docker host", {

@@ -1,3 +1,4 @@
+import { DOCKER_SOCKET } from "../docker/dockerd.ts";
 import type { Container, DockerHost } from "../docker/model.ts";
 import { runTool, TOOL_NAMES } from "../inspect/command.ts";
 import type { Machine } from "../inspect/machine.ts";
@@ -180,17 +181,18 @@ export class Session {
   }
 
   /** `docker exec [OPTIONS] CONTAINER COMMAND...`: the container and the command; null for another command. */
-  private execOf(words: readonly string[], { docker }: Pick<Machine, "docker">): DockerExec | null {
+  private execOf(words: readonly string[], { docker, host }: Pick<Machine, "docker" | "host">): DockerExec | null {
     const [name = "", ...rest] = words[1] === "container" ? [words[0]!, ...words.slice(2)] : words;
-    if (docker === null || name !== "docker" || rest[0] !== "exec") return null;
+    if (docker === null || !host.unix.has(DOCKER_SOCKET) || name !== "docker" || rest[0] !== "exec") return null;
     const args = rest.slice(1);
     while (args[0]?.startsWith("-")) if (/^-{1,2}(e|env|u|user|w|workdir)$/.test(args.shift()!)) args.shift();
     return { container: args[0] ?? "", words: args.slice(1) };
   }
 
   /** The running container that `docker exec -it CONTAINER sh` goes to; null for another command. */
-  shellOf(words: readonly string[]): string | null {
-    const inside = this.execOf(words, { docker: this.docker?.daemon ?? null });
+  shellOf(namespace: string, words: readonly string[]): string | null {
+    const host = this.world.host(namespace);
+    const inside = this.execOf(words, { docker: this.docker?.daemon ?? null, host });
     if (inside === null || this.docker === null || !isShell(inside.words)) return null;
     const found = containerOf(this.docker.daemon, inside.container);
     return found?.state === "running" ? found.name : null;

@@ -218,6 +218,10 @@ export class UnixSockets {
     this.mounts.set(canonical(path), { sockets, path: from });
   }
 
+  has(path: string): boolean {
+    return this.find(path) !== undefined;
+  }
+
   private find(path: string): UnixSocket | undefined {
     const real = canonical(path);
     const mount = this.mounts.get(real);

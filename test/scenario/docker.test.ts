@@ -270,7 +270,7 @@ ${steps}`;
 describe("what Docker refuses", () => {
   it("an engine that there is not", () => {
     expect(refusal("engine: 19")).toBe(
-      "docker.yaml:12:11: found 19, expected an engine (no engine 19; there are 23, 27, 28.0, 28.5, 29)",
+      "docker.yaml:12:11: found 19, expected an engine (no engine 19; there are 19.03, 23, 27, 28.0, 28.5, 29)",
     );
   });
 

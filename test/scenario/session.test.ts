@@ -86,8 +86,8 @@ describe("docker exec", () => {
     const [, id] = /^([0-9a-f]{12})/m.exec(run("host", "docker ps").out)!;
     expect(run("host", `docker exec -it ${id} hostname`).out).toBe(`${id}\n`);
     expect(run("host", "docker exec -e A=1 c1 ip -4 -br addr").out).toContain("172.17.0.2/16");
-    expect(made.shellOf(["docker", "exec", "-it", "c1", "bash"])).toBe("c1");
-    expect(made.shellOf(["docker", "exec", "-it", "c1", "ip", "addr"])).toBeNull();
+    expect(made.shellOf("host", ["docker", "exec", "-it", "c1", "bash"])).toBe("c1");
+    expect(made.shellOf("host", ["docker", "exec", "-it", "c1", "ip", "addr"])).toBeNull();
   });
 
   it("says what Docker says of a container that is not there, or does not run", () => {
