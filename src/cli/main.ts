@@ -84,7 +84,7 @@ function commands(): Command {
     .argument("<host>", "a host or a container")
     .argument("<command...>", "such as: ip addr, iptables -L -n -v, conntrack -L, ping -c 1 172.17.0.2")
     .passThroughOptions()
-    .addOption(engine())
+    .addOption(engine("the Docker Engine"))
     .addHelpText("after", "\nIt prints what the tool would, and ends with its exit status.")
     .action(async (scenario: string, host: string, words: string[], options: { engine?: string }) => {
       process.exitCode = await exec(scenario, host, words[0] === "--" ? words.slice(1) : words, options.engine);
@@ -93,7 +93,7 @@ function commands(): Command {
     .command("shell")
     .description("a prompt on every host and container of a scenario")
     .argument("<scenario>", "a name from `hopscope list`, or a YAML file")
-    .addOption(engine())
+    .addOption(engine("the Docker Engine"))
     .action(async (scenario: string, options: { engine?: string }) => {
       process.exitCode = await shell(scenario, options.engine);
     });
