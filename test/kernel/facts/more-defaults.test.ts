@@ -119,7 +119,6 @@ describe("numbers that describe what hopscope has no mechanism for", () => {
     ],
     ["net.ipv4.tcp_retries1", "3", "after that many timeouts Linux forgets a connection's route; here none is kept"],
     ["net.ipv4.tcp_tw_reuse", "2", "a port in TIME_WAIT is not reused before its time, on loopback neither"],
-    ["net.ipv4.tcp_syncookies", "1", "a full queue drops SYNs, as the README says"],
     ["net.ipv4.tcp_ecn", "2", "no TCP here asks for ECN or grants it, as the README says"],
   ])("%s %s: %s", (key, value) => {
     expect(printed(key)).toBe(value);
