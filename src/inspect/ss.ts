@@ -50,8 +50,7 @@ function table(rows: readonly SocketRow[], named: boolean, bare: boolean): strin
   const line = (cells: readonly string[]) => {
     const plain = cells.slice(0, first).map((cell, i) => cell.padEnd(width(i)));
     const pair = (at: number) => cells[at]!.padStart(width(at)) + cells[at + 1]!.padEnd(width(at + 1));
-    const tail = rows.length === 0 ? cells.at(-1)! : cells.at(-1)!;
-    return `${plain.join(" ")} ${pair(first)} ${pair(first + 2)}${tail}`;
+    return `${plain.join(" ")} ${pair(first)} ${pair(first + 2)}${cells.at(-1)!.padEnd(width(cells.length - 1))}`;
   };
   return (bare ? body : all).map((cells) => `${line(cells)}\n`).join("");
 }
