@@ -378,6 +378,7 @@ export class Connection {
     this.readShut = true;
     if (this.over || this.state === "TIME_WAIT") return;
     if (unread > 0) this.window.release(unread, unread);
+    else this.readEnd();
     if (this.state === "CLOSE" || this.state === "SYN_SENT") this.finish();
     else if (unread > 0 || this.state === "SYN_RECV") this.abort();
     else {
