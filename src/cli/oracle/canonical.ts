@@ -230,29 +230,36 @@ const ADDRESS_OPTION = /^--to(-destination|-source)?$/;
 /** Targets that draw a port from their range at random; the others take the first that is free. */
 const DRAWS = /(?:-j|--jump) (?:SNAT|MASQUERADE)\b/;
 
-/** Every port, identifier and sequence number that the case itself gives, in its packets, sockets and rules. */
+/**
+ * Every port, identifier and sequence number that the case itself gives, in its packets, sockets and rules; not what a
+ * rule may draw, which another rule may name.
+ */
 export function knownNumbers(lab: LabCase): Set<number> {
   const known = new Set<number>();
+  const ruled = new Set<number>();
+  const drawn: (readonly [number, number])[] = [];
   const walk = (value: unknown, key: string) => {
     if (typeof value === "number" && NUMBER_KEYS.has(key)) known.add(value);
     else if (typeof value === "string" && (key === "rules" || key === "text"))
-      for (const rule of value.split("\n")) addRuleNumbers(known, rule);
+      for (const rule of value.split("\n")) addRuleNumbers(ruled, drawn, rule);
     else if (Array.isArray(value)) for (const item of value) walk(item, key);
     else if (typeof value === "object" && value !== null)
       for (const [name, item] of Object.entries(value)) walk(item, name);
   };
   walk(lab, "");
+  for (const number of ruled) if (!drawn.some(([low, high]) => low <= number && number <= high)) known.add(number);
   return known;
 }
 
-function addRuleNumbers(known: Set<number>, rule: string): void {
+function addRuleNumbers(ruled: Set<number>, drawn: (readonly [number, number])[], rule: string): void {
   const words = rule.split(/\s+/);
   for (const [i, option] of words.entries()) {
     const value = words[i + 1] ?? "";
     const address = ADDRESS_OPTION.test(option);
     if (!address && !PORT_OPTION.test(option)) continue;
     const numbers = (address ? value.slice(value.indexOf(":") + 1 || value.length) : value).match(/\d+/g) ?? [];
-    const drawn = option.startsWith("--to") && DRAWS.test(rule) && numbers.length > 1;
-    if (!drawn) for (const digits of numbers) known.add(Number(digits));
+    if (option.startsWith("--to") && DRAWS.test(rule) && numbers.length > 1)
+      drawn.push([Number(numbers[0]), Number(numbers[1])]);
+    else for (const digits of numbers) ruled.add(Number(digits));
   }
 }
