@@ -166,6 +166,8 @@ function endEpisode(c: Connection): void {
   if (!c.sackOk && c.sndUna === recovery.high && recovery.state === "Recovery" && c.queue.count > 0) return;
   if (recovery.state === "Recovery") congestion.window = Math.min(congestion.window, congestion.threshold);
   recovery.state = "Open";
+  // `tcp_fastretrans_alert()`: what is retransmitted next begins an attempt of its own.
+  c.retransmitStamp = 0;
   if (!c.sackOk) recovery.sacked = 0;
 }
 

@@ -32,6 +32,32 @@ describe("retransmission", () => {
     `);
   });
 
+  it("counts the time that it has tried from the last loss, not from one that was made good", () => {
+    play(
+      `${CONNECTED}
+      write 100
+      write 100
+      > PSH ACK seq 1 length 100
+      > PSH ACK seq 101 length 100
+      +201ms
+      > PSH ACK seq 1 length 100
+      write 100
+      +390ms
+      < ACK seq 1 ack 101
+      > PSH ACK seq 101 length 100
+      > PSH ACK seq 201 length 100
+      +390ms
+      < ACK seq 1 ack 201
+      +420ms
+      > PSH ACK seq 201 length 100
+      +820ms
+      > PSH ACK seq 201 length 100
+      state ESTABLISHED
+    `,
+      { noDelay: true, retries: 2 },
+    );
+  });
+
   it("sends the first hole again after three duplicates, without SACK", () => {
     play(`${CONNECTED}
       write 14600
