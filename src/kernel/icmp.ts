@@ -137,6 +137,8 @@ function errorSource(net: Namespace, packet: Packet, offender: number): number {
   const route = packet.route as Route;
   if (route.type === "local") return ipv4.destination(packet.view, NETWORK);
   if (net.sysctls.get("net.ipv4.icmp_errors_use_inbound_ifaddr") === 0) return 0;
+  // rt_is_input_route() is false of what stands in for the route of a bridged packet.
+  if (route.table === 0 && route.type === "unicast") return 0;
   const inbound = net.inDevices.get(packet.arrival);
   return inbound === undefined ? 0 : selectAddress(net, inbound, offender, "link");
 }

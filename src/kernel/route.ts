@@ -225,7 +225,11 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
     if (forced === undefined) return { error: refusal ?? "ENETUNREACH", route: null };
     return viaDevice(net, forced, destination, source || selectAddress(net, forced, 0, "link"));
   }
-  if (route.type === "local") return { error: null, route, source: source || route.source || destination, gateway: 0 };
+  if (route.type === "local") {
+    const own = source || route.source || destination;
+    // __mkroute_output(): a group stays one, whatever the tables say of it.
+    return group ? viaDevice(net, net.loopback, destination, own) : { error: null, route, source: own, gateway: 0 };
+  }
   if (isLoopback(source) && !route.device!.isLoopback && !route.device!.routeLocalnet)
     return { error: "EINVAL", route: null };
   const chosen = source || preferredSource(net, route);
