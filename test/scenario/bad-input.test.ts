@@ -103,7 +103,7 @@ const CASES: [string, string, string, string][] = [
     "an unknown type of device",
     "type: bridge",
     "type: bridg",
-    '15:20: found "bridg", expected a type of device (bridge, dummy); the ends of links need none',
+    '15:20: found "bridg", expected a type of device (bridge, dummy, or the tunnels ipip and ip6tnl, which stay down); the ends of links need none',
   ],
   ["a chance above 100%", "10%", "110%", '20:38: found "110%", expected a chance such as 10%'],
   ["a chance without %", "10%", "10", "20:38: found 10, expected a chance such as 10%"],
