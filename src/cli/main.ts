@@ -127,6 +127,7 @@ function commands(): Command {
     .option("--datagram <place>", "one frame per datagram: -netdev dgram of QEMU, socat TUN")
     .addOption(new Option("--preset <tool>", "what to behave like").choices(PRESET_NAMES).default("vpnkit"))
     .option("--allow <destination>", "let guests reach a PREFIX[:PORT] besides loopback", collect, [])
+    .option("--publish <port>", "let [ADDRESS:]PORT of this machine lead to GUEST[:PORT][/udp]", collect, [])
     .option("--dns <server>", "pass questions on to this server instead of resolv.conf's", collect, [])
     .option("--boot <url>", "what DHCP tells the guest to boot, for iPXE")
     .option("--record <file>", "write the session as a scenario that runs again without the guest")

@@ -17,6 +17,8 @@ export interface LivePlan {
   readonly preset: PresetName;
   readonly seed: number;
   readonly allow: readonly string[];
+  /** Ports of this machine that lead into the guest, as scenarios write them. */
+  readonly publish: readonly string[];
   /** What DHCP tells the guest to boot; null for nothing. */
   readonly boot: string | null;
   /** What the link to the guest suffers, in both directions. */
@@ -27,7 +29,7 @@ export interface LivePlan {
 
 /** The scenario of a session: with its log, and the time it ended at, it can be had again. */
 export function formatLiveScenario(plan: LivePlan, log: string, until: number | null): string {
-  const { preset, seed, allow, boot, impairment, files } = plan;
+  const { preset, seed, allow, publish, boot, impairment, files } = plan;
   const end = (side: string) => `${side}/guest`;
   return stringify(
     {
@@ -35,7 +37,7 @@ export function formatLiveScenario(plan: LivePlan, log: string, until: number | 
       seed,
       ...(until === null ? {} : { until: `${until}ns` }),
       namespaces: { guest: { devices: { guest: {} } }, outside: { files } },
-      translators: { translator: { preset, host: "outside", allow, ...(boot === null ? {} : { boot }) } },
+      translators: { translator: { preset, host: "outside", allow, publish, ...(boot === null ? {} : { boot }) } },
       links: [{ ends: [end("guest"), end("translator")], ...impairment }],
       recording: { guest: end("guest"), translator: "translator", log },
     },
@@ -67,6 +69,8 @@ export class LiveWorld {
       sockets: outside.sockets,
       refused: (reason) => outside.refused?.(reason),
     });
+    // What stands in the real guest is not ours to speak from.
+    for (const each of this.world.translators.get(translator)!.guests) each.forwarder = null;
     this.guest = vethAt(source, ["recording", "guest"], this.world, guest);
     this.guest.receiver = { receive: (packet) => this.handOut(packet, outside) };
   }

@@ -324,6 +324,7 @@ export class Guest implements Receiver {
       translator.dns.query(packet, from, to, data, this);
       return;
     }
+    if (impersonation.role === "gateway" && this.published.answered(packet, from, to, data)) return;
     const outside = translator.outsideOf(to, impersonation.role, "udp");
     if (outside === null) {
       if (translator.behaviour.refusesClosedPorts)

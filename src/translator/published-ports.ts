@@ -1,10 +1,12 @@
 import type { Errno } from "../kernel/protocol.ts";
+import type { Packet } from "../packet/packet.ts";
 import type { Timer } from "../sim/scheduler.ts";
 import { STEP, wordNumber } from "../trace/step.ts";
 import { formatIpv4, parseIpv4 } from "../wire/address.ts";
 import type { Guest } from "./guest.ts";
 import type {
   Endpoint,
+  HostDatagramEvents,
   HostDatagrams,
   HostListener,
   HostSockets,
@@ -19,6 +21,8 @@ const SECOND = 1e9;
 /** How long a client's datagrams keep their socket in the guest, vpnkit's `conntrack` of `vpnkit-forwarder`. */
 const UDP_IDLE = 90 * SECOND;
 const UDP_MOST = 1024;
+/** Where the gateway's own ports begin (RFC 6335 section 6), from which it sends to a guest without a forwarder. */
+const FIRST_PORT = 49_152;
 
 /** A port of the host that leads into a guest: vpnkit's `tcp:0.0.0.0:8080:tcp:172.17.0.2:80`. */
 export interface PublishedPort {
@@ -53,10 +57,12 @@ const name = ({ address, port }: Endpoint): string => `${formatIpv4(address)}:${
 
 /**
  * The ports that one guest publishes. vpnkit carries each connection over a side channel to a forwarder in the guest,
- * which connects in its own name; gvproxy and slirp4netns connect over Ethernet.
+ * which connects in its own name; gvproxy and slirp4netns connect over Ethernet, and so does what has no forwarder.
  */
 export class PublishedPorts {
   private readonly open = new Map<PublishedPort, { close(): void }>();
+  /** Who waits at the gateway's ports for datagrams of the guest. */
+  private readonly waiting = new Map<number, { readonly peer: Endpoint; readonly events: HostDatagramEvents }>();
 
   constructor(private readonly guest: Guest) {}
 
@@ -105,7 +111,8 @@ export class PublishedPorts {
 
   private overEthernet(port: PublishedPort, stream: HostStream, cause: number): HostStreamEvents {
     const { addresses, behaviour } = this.translator;
-    const keeps = behaviour.publish === "from the client";
+    // 127.0.0.1 is no address to speak to a guest from (`tcp_listen()` of libslirp has the gateway's there too).
+    const keeps = behaviour.publish === "from the client" && stream.peer.address >>> 24 !== 127;
     if (!keeps)
       this.say(
         cause,
@@ -118,14 +125,17 @@ export class PublishedPorts {
   // UDP.
 
   private bind(port: PublishedPort): HostDatagrams | Errno {
-    const clients = new UdpClients(this.translator, port, this.guest.forwarder);
+    const clients = new UdpClients(this.translator, port, {
+      datagrams: (...at) => this.guest.forwarder?.datagrams(...at) ?? this.byGateway(...at),
+    });
     const socket = this.translator.host.datagrams(port.outside, null, {
       received: (data, from, cause) => {
         const isNew = clients.received(data, from, cause);
+        const who = this.guest.forwarder === null ? "the gateway" : "a forwarder in the guest";
         if (isNew)
           this.say(
             cause,
-            `the client's address ${name(from)} is lost here: a forwarder in the guest sends to ${name(port.inside)} in its own name`,
+            `the client's address ${name(from)} is lost here: ${who} sends to ${name(port.inside)} in its own name`,
           );
       },
       error: () => {},
@@ -133,6 +143,34 @@ export class PublishedPorts {
     if (typeof socket === "string") return socket;
     clients.outside = socket;
     return { local: socket.local, send: socket.send.bind(socket), close: () => clients.close() };
+  }
+
+  /** A socket of the gateway's, on the guest's side. */
+  private byGateway(_: Endpoint | null, peer: Endpoint | null, events: HostDatagramEvents): HostDatagrams | Errno {
+    let port = FIRST_PORT;
+    while (this.waiting.has(port)) port++;
+    if (port > 65_535 || peer === null) return "EADDRNOTAVAIL";
+    this.waiting.set(port, { peer, events });
+    const local = { address: this.translator.addresses.gateway, port };
+    return {
+      local,
+      send: (data, to, _ttl, cause) => {
+        this.guest.output.udp(local, to, data, cause);
+        return null;
+      },
+      close: () => this.waiting.delete(port),
+    };
+  }
+
+  /** A datagram of the guest's to the gateway; true where it answers a client. Takes ownership then. */
+  answered(packet: Packet, from: Endpoint, to: Endpoint, data: Uint8Array): boolean {
+    const known = this.waiting.get(to.port);
+    if (known === undefined || known.peer.address !== from.address || known.peer.port !== from.port) return false;
+    const { fabric, place } = this.translator;
+    const answer = data.slice();
+    fabric.deliver(packet, place, `udp ${name(to)}`);
+    known.events.received(answer, from, packet.id);
+    return true;
   }
 
   // The trace.
@@ -157,7 +195,7 @@ class UdpClients {
   constructor(
     private readonly translator: Translator,
     private readonly port: PublishedPort,
-    private readonly forwarder: HostSockets | null,
+    private readonly inside: Pick<HostSockets, "datagrams">,
   ) {
     this.timer = translator.fabric.scheduler.timer(() => this.expire(), true);
   }
@@ -167,9 +205,8 @@ class UdpClients {
     let known = this.clients.find(({ client }) => client.address === from.address && client.port === from.port);
     const isNew = known === undefined;
     if (known === undefined) {
-      if (this.forwarder === null) return false;
       if (this.clients.length >= UDP_MOST) this.clients.shift()!.socket.close();
-      const socket = this.forwarder.datagrams(null, this.port.inside, {
+      const socket = this.inside.datagrams(null, this.port.inside, {
         received: (answer, _from, because) => this.outside?.send(answer, from, 0, because),
         error: () => {},
       });

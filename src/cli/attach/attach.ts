@@ -8,6 +8,7 @@ import { readTrace } from "../../trace/trace.ts";
 import type { FrameLink } from "../../translator/frame-link.ts";
 import { RecordingHost } from "../../translator/host-log.ts";
 import { PRESETS, type PresetName } from "../../translator/preset.ts";
+import { formatPublishedPort, parsePublishedPort } from "../../translator/published-ports.ts";
 import { InputError } from "../../wire/input-error.ts";
 import { LiveClock } from "./clock.ts";
 import { serveDatagrams } from "./datagram-link.ts";
@@ -22,6 +23,8 @@ export interface AttachOptions extends ImpairmentSpec {
   readonly preset: PresetName;
   readonly seed?: number;
   readonly allow: readonly string[];
+  /** `[ADDR:]PORT:GUEST[:PORT][/udp]`. */
+  readonly publish: readonly string[];
   /** Names of `--dns`: the servers that questions go on to. */
   readonly dns: readonly string[];
   readonly boot?: string;
@@ -52,6 +55,7 @@ function planOf(options: AttachOptions): LivePlan {
     preset: options.preset,
     seed: options.seed ?? 1,
     allow: options.allow,
+    publish: options.publish.map(publishedPort),
     boot: options.boot ?? null,
     impairment,
     files: {
@@ -59,6 +63,20 @@ function planOf(options: AttachOptions): LivePlan {
       "/etc/hosts": contents("/etc/hosts"),
     },
   };
+}
+
+/** `-p` of Docker with the guest's address, on 127.0.0.1 where it names no other. @throws {InputError}. */
+function publishedPort(text: string): string {
+  const match = /^(?:([\d.]+):)?(\d{1,5}):([\d.]+)(?::(\d{1,5}))?(?:\/(tcp|udp))?$/.exec(text);
+  const [, address = "127.0.0.1", port = "", guest = "", inside = port, protocol = "tcp"] = match ?? [];
+  const published = `${protocol}:${address}:${port}:${protocol}:${guest}:${inside}`;
+  try {
+    if (match === null) throw new RangeError("[ADDRESS:]PORT:GUEST[:PORT], with /udp for datagrams");
+    return formatPublishedPort(parsePublishedPort(published));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new InputError({ file: "--publish", line: 1, column: 1 }, `"${text}"`, error.message);
+  }
 }
 
 function contents(path: string): string {
@@ -103,8 +121,9 @@ class Session {
 
   /** Answers stand behind the call; events have their time. */
   private note(line: string): void {
-    const { now } = this.live.world.fabric.scheduler;
-    this.log!.push(line.startsWith("= ") ? line : `${now} ${line}`);
+    // Ports are published while the world is being built.
+    const time = line.startsWith("= ") ? "" : `${this.live.world.fabric.scheduler.now} `;
+    this.log!.push(time + line);
   }
 
   private toGuest(frame: Uint8Array): boolean {

@@ -54,7 +54,8 @@ export class RealHost implements HostSockets {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) =>
       this.enter(() => RealStream.accept(socket, accepted, this.enter)),
     );
-    server.listen(at.port, formatIpv4(at.address));
+    // The session lasts as long as its link.
+    server.listen(at.port, formatIpv4(at.address)).unref();
     return { local: at, close: () => server.close() };
   }
 }
@@ -107,8 +108,8 @@ class RealStream implements HostStream {
     stream.peer = endpoint(socket.remoteAddress, socket.remotePort);
     stream.local = endpoint(socket.localAddress, socket.localPort);
     stream.connected = true;
-    stream.events = accepted(stream, 0);
     stream.adopt(socket);
+    stream.events = accepted(stream, 0);
     socket.on("data", (data: Buffer) => {
       if (!stream.arrived(data)) socket.pause();
     });
@@ -248,6 +249,7 @@ class RealDatagrams implements HostDatagrams {
   }
 
   bind({ address, port }: Endpoint): Errno | null {
+    this.socket.unref();
     this.socket.bind({ address: formatIpv4(address), port, exclusive: true });
     if (this.failure !== null) return this.failure;
     this.local = endpoint(this.socket.address().address, this.socket.address().port);

@@ -144,6 +144,49 @@ describe("hopscope attach", { timeout: 120_000 }, () => {
     expect(formatJsonLines(readTrace(again.recorder))).toBe(live);
   });
 
+  it("publishes ports of the guest on 127.0.0.1, by TCP and UDP, and tells that the client's address is lost", async () => {
+    const [tcpPort, udpPort] = [10_000 + (process.pid % 900), 11_000 + (process.pid % 900)];
+    const record = join(folder, "session.yaml");
+    const trace = join(folder, "trace.json");
+    const ports = ["--publish", `${tcpPort}:192.168.65.3:80`, "--publish", `${udpPort}:192.168.65.3:7/udp`];
+    const session = await stage.attach(["--qemu", path, ...ports, "--record", record, "--trace", trace, "-f", "json"]);
+    const socket = connect(path);
+    const guest = plugIn(streamWire(socket));
+    void guest.run("tcp-echo-server 80");
+    void guest.run("udp-echo-server 7");
+    await guest.run("ping -c 1 -n 192.168.65.1");
+    const client = connect({ port: tcpPort, host: "127.0.0.1" });
+    client.write(noise(70_000));
+    expect((await bytesFrom(client, 70_000)).equals(Buffer.from(noise(70_000)))).toBe(true);
+    client.destroy();
+    const datagrams = createSocket("udp4");
+    const answers: string[] = [];
+    datagrams.on("message", (data, { port }) => answers.push(`${data} from ${port}`));
+    for (const word of ["one", "two"]) {
+      datagrams.send(word, udpPort, "127.0.0.1");
+      while (!answers.includes(`${word} from ${udpPort}`)) await sleep(10);
+    }
+    datagrams.close();
+    await sleep(200);
+    socket.destroy();
+    expect(await session.end(), session.output).toBe(0);
+    const live = readFileSync(trace, "utf8");
+    expect(live).toMatch(
+      /the client's address 127\.0\.0\.1:\d+ is lost here: the gateway connects to 192\.168\.65\.3:80/,
+    );
+    expect(live).toMatch(/the client's address 127\.0\.0\.1:\d+ is lost here: the gateway sends to 192\.168\.65\.3:7/);
+    const again = runScenario(parseScenario(readFileSync(record, "utf8"), record));
+    expect(formatJsonLines(readTrace(again.recorder))).toBe(live);
+  });
+
+  it("says which port it cannot publish", async () => {
+    const { server, port } = await origin(noise(10));
+    const session = await stage.attach(["--qemu", path, "--publish", `${port}:192.168.65.3`]).catch((error) => error);
+    if (!(session instanceof Error)) expect(await session.end()).not.toBe(0);
+    expect(`${session instanceof Error ? session.message : session.output}`).toContain(`${port}`);
+    server.close();
+  });
+
   it("gives its unix socket to its owner alone", async () => {
     await stage.attach(["--qemu", `unix:${path}`]);
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -195,6 +238,8 @@ describe("hopscope attach", { timeout: 120_000 }, () => {
       ["--qemu", "1", "--vmnet", "2"],
       "attach:1:1: found several links, expected one of --qemu, --vmnet and --datagram",
     ],
+    [["--qemu", "1", "--publish", "80"], '--publish:1:1: found "80", expected [ADDRESS:]PORT:GUEST[:PORT]'],
+    [["--qemu", "1", "--publish", "0:192.168.65.3"], "expected not a port: 0"],
     [["--qemu", "1", "--allow", "10.0.0.0/40"], "expected destinations (not a prefix length: 40)"],
     [["--qemu", "1", "--loss", "lots"], 'found "lots", expected a chance such as 10%'],
   ])("refuses %j with one line", async (args, message) => {
