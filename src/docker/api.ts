@@ -45,6 +45,8 @@ export function callsOf(command: Command): ApiCall[] {
   switch (command.kind) {
     case "network-create":
       return [call("POST", "/networks/create", writeNetwork(command.network))];
+    case "network-external":
+      return [call("GET", `/networks/${name(command.network)}`)];
     case "network-remove":
       return command.networks.map((network) => call("DELETE", `/networks/${name(network)}`));
     case "connect": {

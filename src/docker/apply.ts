@@ -1,3 +1,4 @@
+import { announceAddress } from "../kernel/arp.ts";
 import { Route } from "../kernel/fib.ts";
 import { IpSetNetworks } from "../kernel/netfilter/ipset.ts";
 import { parseRules } from "../kernel/netfilter/rule-text.ts";
@@ -11,9 +12,13 @@ import type { PlanStep } from "./plan.ts";
 import type { Processes } from "./processes.ts";
 import type { RuleChange } from "./rule-change.ts";
 
-/** Carries out planned steps. Where a namespace stands already, it is used. */
+/**
+ * Carries out planned steps, long before anything that is told. Where a namespace stands already, it is used; who has
+ * announced an address then is not heard any more.
+ */
 export function apply(steps: readonly PlanStep[], world: World, processes: Processes): void {
-  for (const { operations } of steps) for (const operation of operations) perform(operation, world, processes);
+  for (const { operations } of steps)
+    for (const operation of operations) if (operation.kind !== "announce") perform(operation, world, processes);
 }
 
 export function perform(operation: Operation, world: World, processes: Processes): void {
@@ -34,6 +39,18 @@ export function perform(operation: Operation, world: World, processes: Processes
       (world.device(namespace, bridge) as Bridge).attach(world.device(namespace, device), { hairpin });
       return;
     }
+    case "upper": {
+      const { from, parent, upper, mac, ...end } = operation;
+      const own = { ...end, mac: mac === null ? undefined : parseMac(mac) };
+      world.addUpper(own, { namespace: from, device: parent }, upper);
+      return;
+    }
+    case "dummy":
+      world.addDummy(operation);
+      return;
+    case "announce":
+      announce(world, operation);
+      return;
     case "address": {
       const { address, length } = parseInterface(operation.address);
       const { net } = world.host(operation.namespace);
@@ -88,6 +105,24 @@ export function perform(operation: Operation, world: World, processes: Processes
   }
 }
 
+/** How often an address is announced, and nanoseconds between (`advertiseAddrs()` of libnetwork). */
+const ANNOUNCEMENTS = 3;
+const BETWEEN = 1e9;
+
+/** It ends where the device is gone or has another address. */
+function announce(world: World, { namespace, device, address }: Extract<Operation, { kind: "announce" }>): void {
+  const { net } = world.host(namespace);
+  const first = net.inDevice(device)!;
+  const wanted = parseIpv4(address);
+  let left = ANNOUNCEMENTS;
+  const timer = world.fabric.scheduler.timer(() => {
+    if (net.inDevice(device) !== first || net.addresses.get(wanted) !== first) return;
+    announceAddress(first, wanted);
+    if (--left > 0) timer.armIn(BETWEEN);
+  });
+  timer.armIn(0);
+}
+
 /** One that stands already begins anew, as that of a container that is started again. */
 function addNamespace(world: World, name: string): void {
   const host = world.hosts.get(name);
@@ -118,9 +153,9 @@ const endOptions = ({ namespace, device, mac }: EndSpec, mtu: number): EndOption
   mac: mac === null ? undefined : parseMac(mac),
 });
 
-/** `default via ADDRESS dev DEVICE` */
+/** `default via ADDRESS dev DEVICE`, or without a gateway. */
 function readRoute(text: string): { gateway: number; device: string } {
-  const [, gateway = "", device = ""] = /^default via (\S+) dev (\S+)$/.exec(text) ?? [];
+  const [, gateway = "0.0.0.0", device = ""] = /^default (?:via (\S+) )?dev (\S+)$/.exec(text) ?? [];
   return { gateway: parseIpv4(gateway), device };
 }
 

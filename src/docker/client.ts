@@ -4,7 +4,7 @@ import { header } from "../program/http-message.ts";
 import { familiarName, parseImage } from "../program/image.ts";
 import type { Environment, Program } from "../program/program.ts";
 import { type ApiCall, callsOf } from "./api.ts";
-import type { Command } from "./command.ts";
+import { type Command, missingExternal } from "./command.ts";
 import { DOCKER_SOCKET } from "./dockerd.ts";
 import type { Engine } from "./engine.ts";
 
@@ -103,7 +103,8 @@ class Client {
     const { command, call } = step;
     this.send(call, (answer) => {
       if (answer.status >= 400) {
-        this.fail(`Error response from daemon: ${messageOf(answer)}`);
+        const why = `Error response from daemon: ${messageOf(answer)}`;
+        this.fail(command.kind === "network-external" ? missingExternal(command.network) : why);
         return;
       }
       this.id = /"Id":"([0-9a-f]+)"/.exec(answer.body)?.[1] ?? this.id;

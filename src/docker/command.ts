@@ -34,6 +34,8 @@ export interface Project {
 
 export type Command =
   | { readonly kind: "network-create"; readonly network: NetworkSpec }
+  /** Compose looks for a network that it does not make. */
+  | { readonly kind: "network-external"; readonly network: Word }
   | { readonly kind: "network-remove"; readonly networks: readonly Word[] }
   | { readonly kind: "connect"; readonly container: Word; readonly attachment: AttachmentSpec }
   | { readonly kind: "disconnect"; readonly container: Word; readonly network: Word }
@@ -55,6 +57,10 @@ export interface NetworkSpec {
   readonly options: ReadonlyMap<string, Word>;
   readonly labels: ReadonlyMap<string, string>;
 }
+
+/** Compose's words where `external: true` names a network that there is not. */
+export const missingExternal = ({ text }: Word): string =>
+  `network ${text} declared as external, but could not be found`;
 
 /** How a container joins a network. */
 export interface AttachmentSpec {

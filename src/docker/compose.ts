@@ -150,9 +150,10 @@ class ComposeReader {
     const spec: ComposeNetwork = this.file.networks?.[key] ?? {};
     this.notice(path, UNSUPPORTED.network);
     const { external = false } = spec;
-    if (external !== false && external !== "false") return [];
     const declared = this.file.networks?.[key] !== undefined;
     const place = declared ? source.word(path, "key").place : source.place(["services"]);
+    if (external !== false && external !== "false")
+      return [{ kind: "network-external", network: { text: this.networkName(key), place } }];
     const yes = (value: boolean | "true" | "false" | undefined) => value === true || value === "true";
     const labels = pairsOf(spec.labels);
     for (const [label, value] of [

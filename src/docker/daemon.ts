@@ -1,3 +1,5 @@
+import { IPVLAN_MODES } from "../link/ipvlan.ts";
+import { MACVLAN_MODES } from "../link/macvlan.ts";
 import type { Random } from "../sim/random.ts";
 import {
   formatIpv4,
@@ -8,8 +10,17 @@ import {
   parseIpv4,
   parsePrefix,
 } from "../wire/address.ts";
+import type { UpperKind } from "../world/world.ts";
 import type { BridgeRules, Firewall } from "./bridge-rules.ts";
-import { type Command, type ContainerSpec, type NetworkSpec, readWord, refuse, type Word } from "./command.ts";
+import {
+  type Command,
+  type ContainerSpec,
+  missingExternal,
+  type NetworkSpec,
+  readWord,
+  refuse,
+  type Word,
+} from "./command.ts";
 import { type Engine, isBefore } from "./engine.ts";
 import { firewallOf } from "./firewall.ts";
 import { bridgeMac, hexadecimal } from "./identity.ts";
@@ -31,6 +42,8 @@ export interface HostFacts {
   readonly networks: readonly Prefix[];
   readonly hostsFile: string;
   readonly resolvConf: string;
+  /** Devices that it may stand others on. */
+  readonly devices: ReadonlySet<string>;
   /** Names of namespaces that are taken. */
   readonly names: ReadonlySet<string>;
   /** Docker Desktop: the translator that dockerd's virtual machine is plugged into; null elsewhere. */
@@ -53,7 +66,7 @@ export interface DaemonSettings {
 
 const BRIDGE_OPTION = "com.docker.network.bridge";
 /** Docker has them, hopscope not. */
-const UNMODELLED_DRIVERS: readonly string[] = ["macvlan", "ipvlan", "overlay"];
+const UNMODELLED_DRIVERS: readonly string[] = ["overlay"];
 
 /** What dockerd knows, and the steps that each command makes it take. */
 export class Daemon implements DockerHost {
@@ -188,6 +201,15 @@ export class Daemon implements DockerHost {
       case "network-create":
         this.createNetwork(command.network);
         return;
+      case "network-external":
+        if (!this.networks.has(command.network.text))
+          throw refuse(
+            command.network,
+            `a network that is there (${[...this.networks.keys()].join(", ")}), or none that is external`,
+            missingExternal(command.network),
+            404,
+          );
+        return;
       case "network-remove":
         for (const word of command.networks) this.removeNetwork(word);
         return;
@@ -233,10 +255,10 @@ export class Daemon implements DockerHost {
     if (this.networks.has(name.text))
       throw refuse(name, "a name that is free", `network with name ${name.text} already exists`, 409);
     const driver = (spec.driver?.text ?? "bridge") as NetworkDriver;
-    if (driver !== "bridge") {
+    if (driver !== "bridge" && driver !== "macvlan" && driver !== "ipvlan") {
       const missing = `could not find plugin ${driver} in v1 plugin registry: plugin not found`;
       const known = UNMODELLED_DRIVERS.includes(driver);
-      throw refuse(spec.driver!, "the driver bridge, for hopscope models no other yet", known ? undefined : missing);
+      throw refuse(spec.driver!, "the driver bridge, macvlan or ipvlan", known ? undefined : missing);
     }
     this.addNetwork(name.text, driver, this.allocateSubnet(spec), spec);
   }
@@ -280,6 +302,7 @@ export class Daemon implements DockerHost {
     const option = (key: string): string | undefined => spec?.options.get(key)?.text;
     const internal = spec?.internal ?? false;
     const bridge = driver === "bridge" ? (option(`${BRIDGE_OPTION}.name`) ?? `br-${id.slice(0, 12)}`) : null;
+    const upper = driver === "macvlan" || driver === "ipvlan" ? this.upperKind(driver, spec!) : null;
     const source = spec?.options.get("com.docker.network.host_ipv4");
     const address = source === undefined ? null : readWord(source, "an IPv4 address", parseIpv4);
     const size = spec?.options.get("com.docker.network.driver.mtu");
@@ -293,7 +316,7 @@ export class Daemon implements DockerHost {
       internal,
       attachable: spec?.attachable ?? false,
       ipam,
-      device: bridge ?? option("parent") ?? null,
+      device: bridge ?? (upper === null ? null : (option("parent") ?? `dm-${id.slice(0, 12)}`)),
       gatewayMode: gatewayMode(spec),
       icc: option(`${BRIDGE_OPTION}.enable_icc`) !== "false",
       masquerade: option(`${BRIDGE_OPTION}.enable_ip_masquerade`) !== "false",
@@ -317,9 +340,52 @@ export class Daemon implements DockerHost {
     const addresses = ipam === null ? null : new AddressSpace(ipam.subnet, ipam.range ?? ipam.subnet);
     if (ipam?.gateway != null) addresses!.reserve(ipam.gateway);
     for (const reserved of ipam?.auxiliary.values() ?? []) addresses!.reserve(reserved);
-    const network: NetworkRecord = { ...base, addresses, rules, changes: [] };
+    const network: NetworkRecord = { ...base, addresses, rules, upper, changes: [] };
     this.networks.set(name, network);
     if (rules !== null) this.raiseBridge(network, rules);
+    const { device } = network;
+    if (upper === null || option("parent") !== undefined) return;
+    const { namespace } = this;
+    this.step(`network ${name}: a parent that leads nowhere`, [
+      { kind: "dummy", namespace, device: device! },
+      { kind: "up", namespace, device: device! },
+    ]);
+  }
+
+  /** The mode, and whether the parent is there. @throws {Refusal} */
+  private upperKind(driver: "macvlan" | "ipvlan", { options, name }: NetworkSpec): UpperKind {
+    const parent = options.get("parent");
+    if (parent !== undefined && !this.host.devices.has(parent.text)) {
+      const says = `invalid subinterface vlan name ${parent.text}, example formatting is eth0.10`;
+      throw refuse(
+        parent,
+        `a device of the host (${[...this.host.devices].join(", ")})`,
+        /\./.test(parent.text) ? "" : says,
+      );
+    }
+    const given = options.get(`${driver}_mode`);
+    const modes: readonly string[] = driver === "macvlan" ? MACVLAN_MODES : IPVLAN_MODES;
+    const mode = given?.text ?? modes[0]!;
+    if (!modes.includes(mode)) {
+      const known = driver === "macvlan" ? mode === "passthru" : mode === "l3s";
+      throw refuse(
+        given!,
+        `a mode that hopscope models (${modes.join(", ")})`,
+        known
+          ? ""
+          : `requested ${driver} mode '${mode}' is not valid, '${modes[0]}' mode is the ${driver} driver default`,
+      );
+    }
+    const kind = { type: driver, mode } as UpperKind;
+    for (const other of this.networks.values())
+      if (parent !== undefined && other.device === parent.text && other.upper !== null && !shares(other.upper, kind))
+        throw refuse(
+          parent,
+          `a parent that network ${other.name} has not as ${other.upper.type} ${other.upper.mode}, which excludes this (${name.text})`,
+          "",
+          500,
+        );
+    return kind;
   }
 
   private raiseBridge(network: NetworkRecord, rules: BridgeRules): void {
@@ -365,7 +431,8 @@ export class Daemon implements DockerHost {
       );
     const { namespace } = this;
     const rules = this.withdraw(network.changes);
-    if (network.rules !== null) rules.push({ kind: "remove-device", namespace, device: network.rules.bridge });
+    const made = network.rules?.bridge ?? (network.device?.startsWith("dm-") ? network.device : null);
+    if (made !== null) rules.push({ kind: "remove-device", namespace, device: made });
     this.step(`network ${network.name} goes`, rules);
     this.networks.delete(network.name);
   }
@@ -438,6 +505,10 @@ export class Daemon implements DockerHost {
     return namespace;
   }
 }
+
+/** All devices on one parent are of one kind, and those of ipvlan of one mode. */
+const shares = (a: UpperKind, b: UpperKind): boolean =>
+  a.type === b.type && (a.type === "macvlan" || a.mode === b.mode);
 
 /** What dockerd asks of itself. */
 const WITHOUT_PLACE: Word = { text: "bridge", place: { file: "daemon.json", line: 1, column: 1 } };

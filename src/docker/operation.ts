@@ -1,5 +1,6 @@
 import type { DockerProxyOptions } from "../program/docker-proxy.ts";
 import { formatIpv4, type Ipv4 } from "../wire/address.ts";
+import type { UpperKind } from "../world/world.ts";
 import type { Bind } from "./command.ts";
 import { formatChange, type RuleChange } from "./rule-change.ts";
 
@@ -21,6 +22,19 @@ export type Operation =
       readonly device: string;
       readonly hairpin: boolean;
     }
+  /** A macvlan or ipvlan device on `parent`, which is in the namespace `from`; a null address is the parent's or chosen. */
+  | {
+      readonly kind: "upper";
+      readonly namespace: string;
+      readonly device: string;
+      readonly mac: string | null;
+      readonly from: string;
+      readonly parent: string;
+      readonly upper: UpperKind;
+    }
+  | { readonly kind: "dummy"; readonly namespace: string; readonly device: string }
+  /** Three gratuitous ARP requests, a second apart. */
+  | { readonly kind: "announce"; readonly namespace: string; readonly device: string; readonly address: string }
   | { readonly kind: "address"; readonly namespace: string; readonly device: string; readonly address: string }
   | { readonly kind: "up"; readonly namespace: string; readonly device: string }
   | { readonly kind: "remove-device"; readonly namespace: string; readonly device: string }
@@ -101,6 +115,14 @@ export function formatOperation(operation: Operation, host: string): string[] {
         ...(operation.hairpin ? [`brctl hairpin ${bridge} ${device} on`] : []),
       ];
     }
+    case "upper":
+      return [formatUpper(operation, host)];
+    case "dummy":
+      return [`${ip(operation.namespace)} link add ${operation.device} type dummy`];
+    case "announce": {
+      const { namespace, device, address } = operation;
+      return [`${exec(namespace)}arping -U -c 3 -I ${device} ${address}`];
+    }
     case "address":
       return [`${ip(operation.namespace)} addr add ${operation.address} dev ${operation.device}`];
     case "up":
@@ -156,6 +178,13 @@ function formatVeth([host, inside]: readonly [EndSpec, EndSpec], mtu: number, ro
   const address = inside.mac === null ? "" : ` address ${inside.mac}`;
   const peer = `peer name ${inside.device}${inside.namespace === root ? "" : ` netns ${inside.namespace}`}`;
   return `ip link add ${host.device} mtu ${mtu} type veth ${peer}${address} mtu ${mtu}`;
+}
+
+function formatUpper(operation: Extract<Operation, { kind: "upper" }>, root: string): string {
+  const { namespace, device, mac, from, parent, upper } = operation;
+  const ip = from === root ? "ip" : `ip -n ${from}`;
+  const address = mac === null ? "" : ` address ${mac}`;
+  return `${ip} link add link ${parent} name ${device} netns ${namespace}${address} type ${upper.type} mode ${upper.mode}`;
 }
 
 function formatFile({ path, namespace, text }: Extract<Operation, { kind: "file" }>): string[] {

@@ -1,3 +1,4 @@
+import type { UpperKind } from "../world/world.ts";
 import type { BridgeRules } from "./bridge-rules.ts";
 import type { ContainerSpec, PortSpec } from "./command.ts";
 import type { AddressSpace } from "./ipam.ts";
@@ -12,6 +13,8 @@ export interface NetworkRecord extends DockerNetwork {
   readonly addresses: AddressSpace | null;
   /** What its rules depend on; null without a bridge of Docker's. */
   readonly rules: BridgeRules | null;
+  /** What its endpoints are on the parent; null for a bridge. */
+  readonly upper: UpperKind | null;
   /** The rules that were made for it. */
   readonly changes: RuleChange[];
 }

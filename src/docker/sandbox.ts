@@ -1,5 +1,6 @@
 import { Sysctls } from "../kernel/sysctl.ts";
 import { formatIpv4, formatMac, parseIpv4 } from "../wire/address.ts";
+import type { UpperKind } from "../world/world.ts";
 import { type AttachmentSpec, refuse } from "./command.ts";
 import { type ContainerDns, containerDns, EMBEDDED_DNS, type HostsRecord, hostsFile } from "./container-files.ts";
 import type { Daemon } from "./daemon.ts";
@@ -189,9 +190,31 @@ export class Sandbox {
     return number;
   }
 
+  /** `advertiseAddrs()`: a device without a MAC address of its own neighbours announces nothing. */
+  private announcement({ device, address, network }: EndpointRecord): Operation[] {
+    const { namespace } = this.container;
+    if (!this.daemon.engine.announces || network.upper?.mode === "l3") return [];
+    return [{ kind: "announce", namespace, device, address: formatIpv4(address) }];
+  }
+
+  /** A device on the parent. */
+  private stack(endpoint: EndpointRecord, upper: UpperKind): Operation[] {
+    const { namespace: from } = this.daemon;
+    const { namespace } = this.container;
+    const { network, device, mac } = endpoint;
+    const own = upper.type === "macvlan" ? formatMac(mac.high, mac.low) : null;
+    const parent = network.device!;
+    return [
+      { kind: "upper", namespace, device, mac: own, from, parent, upper },
+      ...this.address(endpoint),
+      ...this.announcement(endpoint),
+    ];
+  }
+
   private cable(endpoint: EndpointRecord): Operation[] {
     const { daemon, container } = this;
     const { network, device } = endpoint;
+    if (network.upper !== null) return this.stack(endpoint, network.upper);
     const outside = daemon.namespace;
     const host = endpoint.hostDevice!;
     const mac = formatMac(endpoint.mac.high, endpoint.mac.low);
@@ -203,6 +226,7 @@ export class Sandbox {
       { kind: "attach", namespace: outside, bridge, device: host, hairpin },
       { kind: "up", namespace: outside, device: host },
       ...this.address(endpoint),
+      ...this.announcement(endpoint),
       ...daemon.program(daemon.firewall.endpoint(network.rules!, formatIpv4(endpoint.address)), endpoint.changes),
       { kind: "forget", namespace: outside, flows: { address: formatIpv4(endpoint.address) } },
     ];
@@ -262,7 +286,8 @@ export class Sandbox {
     ]);
   }
 
-  private defaultRoute({ gateway, device }: EndpointRecord): string {
+  private defaultRoute({ gateway, device, network }: EndpointRecord): string {
+    if (network.upper?.mode === "l3") return `default dev ${device}`;
     return `default via ${formatIpv4(gateway!)} dev ${device}`;
   }
 

@@ -3,6 +3,8 @@ import { Bridge } from "../link/bridge.ts";
 import type { Device } from "../link/device.ts";
 import { Dummy } from "../link/dummy.ts";
 import { FallbackTunnel } from "../link/fallback-tunnel.ts";
+import { Ipvlan } from "../link/ipvlan.ts";
+import { Macvlan } from "../link/macvlan.ts";
 import { Veth } from "../link/veth.ts";
 import { readSwitch } from "./ip-link-set.ts";
 import type { IpOptions } from "./ip-options.ts";
@@ -82,6 +84,8 @@ export function selectDevices({ host }: Machine, filter: DeviceFilter): Device[]
 export function kindOf(device: Device): string {
   if (device instanceof Bridge) return "bridge";
   if (device instanceof Veth) return "veth";
+  if (device instanceof Macvlan) return "macvlan";
+  if (device instanceof Ipvlan) return "ipvlan";
   if (device instanceof FallbackTunnel) return device.kind;
   return device instanceof Dummy ? "dummy" : "";
 }

@@ -3,7 +3,9 @@ import { Bridge } from "../link/bridge.ts";
 import type { Device } from "../link/device.ts";
 import { Dummy } from "../link/dummy.ts";
 import { FallbackTunnel } from "../link/fallback-tunnel.ts";
+import { Ipvlan } from "../link/ipvlan.ts";
 import { Loopback } from "../link/loopback.ts";
+import { Upper } from "../link/upper.ts";
 import { Veth } from "../link/veth.ts";
 import { formatMac } from "../wire/address.ts";
 
@@ -20,6 +22,7 @@ export function operState(device: Device, net: Namespace): OperState {
   if (UNWATCHED.some((kind) => device instanceof kind)) return "UNKNOWN";
   if (device instanceof Bridge && !device.selected) return "UNKNOWN";
   if (device.carrier) return "UP";
+  if (device instanceof Upper) return "LOWERLAYERDOWN";
   if (!(device instanceof Veth)) return "DOWN";
   const namesake = [...net.inDevices.values()].find((other) => other.device.ifindex === device.peer.ifindex);
   return namesake === undefined || namesake.device.carrier ? "DOWN" : "LOWERLAYERDOWN";
@@ -37,6 +40,7 @@ export function linkFlags(device: Device, net: Namespace): string[] {
   if (device instanceof FallbackTunnel) return ["NOARP"];
   if (device.up && !isRunning(device, net)) flags.push("NO-CARRIER");
   if (device instanceof Loopback) flags.push("LOOPBACK");
+  else if (device instanceof Ipvlan && device.mode === "l3") flags.push("BROADCAST", "MULTICAST", "NOARP");
   else flags.push("BROADCAST", device instanceof Dummy ? "NOARP" : "MULTICAST");
   if (device.up) flags.push("UP");
   if (device.up && device.carrier) flags.push("LOWER_UP");
@@ -67,8 +71,9 @@ export function masterOf(device: Device, net: Namespace): Bridge | null {
   return null;
 }
 
-/** The other end of a cable. */
+/** The other end of a cable, or what a device stands on. */
 export function peerOf(device: Device): Device | null {
+  if (device instanceof Upper) return device.lower;
   return device instanceof Veth ? device.peer : null;
 }
 

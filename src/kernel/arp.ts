@@ -49,6 +49,12 @@ export function arpSolicit(neighbour: Neighbour, source: number, unicast: boolea
   sendArp(device, arp.ARP_REQUEST, sender, target, to, parent);
 }
 
+/** A gratuitous ARP request: who has my own address? Everybody learns from it who has. */
+export function announceAddress(device: InDevice, address: number): void {
+  const everybody = { high: 0xffff, low: -1, address };
+  sendArp(device, arp.ARP_REQUEST, address, { high: 0, low: 0, address }, everybody, 0);
+}
+
 /** `arp_ignore()`: true when this device must not answer for `target`. */
 function ignores(net: Namespace, device: InDevice, sender: number, target: number): boolean {
   const level = net.sysctls.effective(device.device.name, "arp_ignore");

@@ -1,7 +1,9 @@
 import { Bridge } from "../link/bridge.ts";
 import type { Device, DeviceWatcher } from "../link/device.ts";
 import type { Fabric } from "../link/fabric.ts";
+import { Ipvlan } from "../link/ipvlan.ts";
 import { Loopback } from "../link/loopback.ts";
+import { scrub } from "../link/scrub.ts";
 import { FRAME, NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import type { DropReason } from "../trace/reason.ts";
@@ -147,6 +149,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     device.receiver ??= inDevice;
     device.watchers.push(this);
     if (device instanceof Bridge) device.filter = this.bridgeNetfilter;
+    if (device instanceof Ipvlan) device.owns = (address) => inDevice.addresses.some((own) => own.address === address);
     return inDevice;
   }
 
@@ -424,6 +427,31 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     if (options !== undefined && header > ipv4.IPV4_HEADER) fillOptions(packet, this, options, source);
     datagram.write(packet, NETWORK + header, source);
     return this.launch(packet);
+  }
+
+  /**
+   * `ipvlan_process_v4_outbound()`: an IPv4 packet of an ipvlan device of mode l3, routed and sent as if it were of this
+   * namespace. Takes ownership.
+   */
+  sendFor(packet: Packet): void {
+    const { view } = packet;
+    scrub(packet, true);
+    const found = routeOutput(this, {
+      destination: ipv4.destination(view, NETWORK),
+      source: ipv4.source(view, NETWORK),
+      tos: ipv4.tos(view, NETWORK),
+      mark: 0,
+      device: 0,
+      anySource: true,
+    });
+    if (found.error !== null || !["unicast", "local"].includes(found.route.type)) {
+      this.fabric.drop(packet, this.place, "IP_OUTNOROUTES");
+      return;
+    }
+    packet.route = found.route;
+    packet.gateway = found.gateway;
+    packet.type = "outgoing";
+    localOut(packet, this);
   }
 
   /** `icmp_xmit_lock()`: while the kernel sends a message of its own, the output path cannot make it send another. */

@@ -74,7 +74,9 @@ export class Neighbour {
 
   /** `arp_constructor()`. */
   private construct(): void {
+    const { device: link } = this.device;
     if (this.device.isLoopback) this.settle(0, 0);
+    else if (!link.arps) this.settle(link.macHigh, link.macLow);
     else if (isMulticast(this.address)) this.settle(0x0100, 0x5e000000 | (this.address & 0x7fffff));
     else if (this.device.net.addressType(this.address, null) === "BROADCAST") this.settle(0xffff, -1);
   }

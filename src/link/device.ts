@@ -90,6 +90,11 @@ export abstract class Device {
     this.place = fabric.names.add({ kind: "device", namespace: options.namespace, device: options.name });
   }
 
+  /** It asks for the MAC addresses of neighbours: no IFF_NOARP. */
+  get arps(): boolean {
+    return true;
+  }
+
   /** The other end of its cable is up. */
   get carrier(): boolean {
     return true;
@@ -219,7 +224,7 @@ export abstract class Device {
   }
 
   /** Frames longer than the MTU plus the Ethernet header and a VLAN tag are not passed on, `is_skb_forwardable()`. */
-  protected accepts(packet: Packet): boolean {
+  accepts(packet: Packet): boolean {
     return this.up && packet.length <= this.mtu + ETHERNET + 4;
   }
 

@@ -2,6 +2,7 @@ import type { Packet } from "../packet/packet.ts";
 import { Device, type DeviceOptions } from "./device.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Impairment } from "./impairment.ts";
+import { scrub } from "./scrub.ts";
 
 /** One end of a virtual cable, `veth_xmit()`: what goes in here arrives at the peer, in order, in the same instant. */
 export class Veth extends Device {
@@ -41,34 +42,10 @@ export class Veth extends Device {
       return false;
     }
     this.countSent(packet);
-    this.scrub(packet, peer);
+    scrub(packet, peer.namespace !== this.namespace);
     peer.classify(packet);
     if (this.impairment !== null) this.impairment.carry(packet, this.place);
     else this.fabric.scheduler.defer(peer, packet);
     return true;
-  }
-
-  /** `skb_scrub_packet()`: what the sending namespace knew does not cross the cable. */
-  private scrub(packet: Packet, peer: Veth): void {
-    packet.connection = null;
-    packet.connectionState = "NONE";
-    packet.attached = false;
-    packet.route = null;
-    packet.gateway = 0;
-    packet.options = null;
-    packet.redirect = false;
-    packet.fragmentMax = 0;
-    packet.fragmentDf = false;
-    packet.fragments = null;
-    packet.ignoreDf = false;
-    packet.bridgeIn = 0;
-    packet.bridgeOut = 0;
-    packet.bridgePrerouted = false;
-    packet.bridgeDnat = false;
-    packet.partialChecksum = false;
-    packet.socket = null;
-    packet.arrival = 0;
-    packet.priority = 0;
-    if (peer.namespace !== this.namespace) packet.mark = 0;
   }
 }

@@ -12,6 +12,7 @@ import { DEFAULT_OPTIONS } from "../docker/options.ts";
 import type { Plan } from "../docker/plan.ts";
 import { Processes } from "../docker/processes.ts";
 import type { Path } from "../docker/source.ts";
+import { BridgePort } from "../link/bridge.ts";
 import { Veth } from "../link/veth.ts";
 import type { Place } from "../program/command-line.ts";
 import type { Program } from "../program/program.ts";
@@ -171,6 +172,11 @@ function hostFacts(world: World, host: Host): HostFacts {
     networks,
     hostsFile: files.get("/etc/hosts") ?? "127.0.0.1\tlocalhost\n",
     resolvConf: files.get("/etc/resolv.conf") ?? "",
+    devices: new Set(
+      [...net.inDevices.values()]
+        .filter((each) => each !== net.loopback && !(each.device.receiver instanceof BridgePort))
+        .map(({ device }) => device.name),
+    ),
     names: new Set(world.hosts.keys()),
     desktop: findDesktop(world, net.name),
   };

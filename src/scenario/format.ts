@@ -361,6 +361,7 @@ export const LESSON_GROUPS = [
   "Names, addresses and sizes",
   "Docker among others",
   "The control plane",
+  "On the host's own card",
 ] as const;
 
 const ANSWERS = "two to six answers, one of them correct";

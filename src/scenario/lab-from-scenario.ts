@@ -1,6 +1,7 @@
 import type { Plan } from "../docker/plan.ts";
 import { Bridge, type BridgePort } from "../link/bridge.ts";
 import type { Device } from "../link/device.ts";
+import { Upper } from "../link/upper.ts";
 import { formatIpv4, formatMac } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 import type { DeviceSpec, NamespaceSpec, ScenarioSpec, StepSpec } from "./format.ts";
@@ -26,7 +27,7 @@ const SENDS: readonly string[] = ["frame", "raw", "connect", "send"];
 /**
  * The network of a scenario and what happens in it, as a case. What Docker made is part of the network. A program becomes
  * what it asks of its sockets when hopscope runs the scenario. `engine` is a Docker engine other than the scenario's own.
- * @throws {InputError} for a scenario with a translator, and for one whose steps send nothing that a case can say.
+ * @throws {InputError} for a scenario with a translator, a macvlan or an ipvlan, and for one whose steps send nothing that a case can say.
  */
 export function labFromScenario(scenario: Scenario, engine?: string): FromScenario {
   return new Converter(scenario, engine).convert();
@@ -107,6 +108,12 @@ class Converter {
   }
 
   private device(namespace: string, device: Device, given: DeviceSpec): LabDevice {
+    if (device instanceof Upper)
+      throw this.scenario.material.source.error(
+        ["docker"],
+        "networks that a case can have: bridges, no macvlan or ipvlan",
+        "key",
+      );
     const { type = device instanceof Bridge ? "bridge" : undefined, mtu, ageing } = given;
     // A bridge without an address of its own has that of a port, in both.
     const mac = formatMac(device.macHigh, device.macLow);

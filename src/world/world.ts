@@ -1,11 +1,14 @@
 import type { InDevice } from "../kernel/in-device.ts";
 import { Namespace } from "../kernel/namespace.ts";
-import { Bridge } from "../link/bridge.ts";
+import { Bridge, BridgePort } from "../link/bridge.ts";
 import type { Device, DeviceOptions } from "../link/device.ts";
 import { Dummy } from "../link/dummy.ts";
 import { Fabric } from "../link/fabric.ts";
 import { FallbackTunnel, type TunnelKind } from "../link/fallback-tunnel.ts";
 import { Impairment, type ImpairmentOptions } from "../link/impairment.ts";
+import { Ipvlan, type IpvlanMode, IpvlanPort } from "../link/ipvlan.ts";
+import { Macvlan, type MacvlanMode, MacvlanPort } from "../link/macvlan.ts";
+import { Upper, UpperPort } from "../link/upper.ts";
 import { Veth } from "../link/veth.ts";
 import { Packet } from "../packet/packet.ts";
 import { lookUpHosts, parseResolvConf } from "../program/resolv-conf.ts";
@@ -33,6 +36,15 @@ export interface EndOptions {
   readonly ifindex?: number | undefined;
   readonly queueLength?: number | undefined;
 }
+
+/** What stands on another device. */
+export type UpperKind =
+  | { readonly type: "macvlan"; readonly mode: MacvlanMode }
+  | { readonly type: "ipvlan"; readonly mode: IpvlanMode };
+
+/** All ipvlan devices on one lower device have one mode. */
+const fits = (port: UpperPort, { type, mode }: UpperKind): boolean =>
+  type === "macvlan" ? port instanceof MacvlanPort : port instanceof IpvlanPort && port.mode === mode;
 
 /** A namespace with the sockets that its programs use. */
 export interface Host {
@@ -144,6 +156,23 @@ export class World {
     return this.adopt(new FallbackTunnel(this.fabric, this.deviceOptions(end), kind));
   }
 
+  /** A macvlan or ipvlan device on one that exists, down. @throws {RangeError} where the lower device has others on it. */
+  addUpper(end: EndOptions, { namespace, device }: EndOptions, kind: UpperKind): Macvlan | Ipvlan {
+    const lower = this.device(namespace, device);
+    const { receiver } = lower;
+    const options = this.deviceOptions(end);
+    if (receiver instanceof BridgePort || (receiver instanceof UpperPort && !fits(receiver, kind)))
+      throw new RangeError(`${device} is busy: it has other devices on it`);
+    if (kind.type === "macvlan") {
+      const port = receiver instanceof MacvlanPort ? receiver : new MacvlanPort(lower);
+      return this.adopt(new Macvlan(port, options, kind.mode));
+    }
+    const { net } = this.host(namespace);
+    const route = (packet: Packet) => net.sendFor(packet);
+    const port = receiver instanceof IpvlanPort ? receiver : new IpvlanPort(lower, kind.mode, route);
+    return this.adopt(new Ipvlan(port, options));
+  }
+
   /**
    * A veth pair, both ends down; one that ends at a translator plugs a guest in, and that end is up.
    * @throws {RangeError} when the translator has no address for another guest.
@@ -170,6 +199,9 @@ export class World {
     const device = this.device(namespace, name);
     const ends = device instanceof Veth ? [device, device.peer] : [device];
     for (const end of ends) {
+      if (end instanceof Upper) end.port.remove(end);
+      if (end.receiver instanceof UpperPort)
+        for (const { namespace: there, name: upper } of [...end.receiver.uppers]) this.removeDevice(there, upper);
       const { net } = this.host(end.namespace);
       for (const { device: other } of net.inDevices.values()) if (other instanceof Bridge) other.detach(end);
       net.removeDevice(end);

@@ -18,9 +18,9 @@ const skipped = missing === null ? "" : ` (skipped: ${missing})`;
 const runs = readdirSync(FOLDER)
   .filter((file) => file.endsWith(".yaml"))
   .map((file) => parseScenario(read(file), file, read))
-  // The kernel has no translators.
+  // The kernel has no translators, a case no macvlan: test/kernel/upper-kernel.test.ts compares that.
   .filter(({ material }) => material.spec.translators === undefined)
-  .filter(({ file }) => !UNSTEADY.includes(file))
+  .filter(({ file }) => !UNSTEADY.includes(file) && file !== "macvlan-host.yaml")
   .flatMap((scenario) => {
     const engines = scenario.engines.length === 0 ? [undefined] : scenario.engines;
     return engines.map((engine) => [scenario.file, engine, scenario] as const);

@@ -267,6 +267,98 @@ ${steps}`;
   });
 });
 
+describe("a container that starts", () => {
+  /** ARP requests of a device for its own address, by the second. */
+  function announcements(engine: string, network = ""): number[] {
+    const docker = `engine: "${engine}"\nrun: [docker network create -d macvlan --subnet 192.168.65.0/24 -o parent=eth0 pub]`;
+    const step = `{ run: docker run -d --name c1${network} alpine, in: host }`;
+    const { capture, recorder } = run(scenario(docker, `steps:\n  - ${step}`));
+    return capture.frames.flatMap(({ bytes, time, place, direction }) => {
+      const name = recorder.names.get(place);
+      const here = name?.kind === "device" && name.namespace === "c1" && direction === "out";
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      const gratuitous = view.getUint16(12) === 0x0806 && view.getInt32(28) === view.getInt32(38);
+      return here && gratuitous ? [time / 1e9] : [];
+    });
+  }
+
+  it.each([
+    ["28.0", [0, 1, 2]],
+    ["29", [0, 1, 2]],
+    ["27", []],
+    ["23", []],
+  ])("announces its address under Docker %s at second %j", (engine, seconds) => {
+    expect(announcements(engine)).toEqual(seconds);
+    expect(announcements(engine, " --network pub")).toEqual(seconds);
+  });
+
+  it("teaches the neighbours of a macvlan network its MAC address", () => {
+    const docker = "run: [docker network create -d macvlan --subnet 192.168.65.0/24 -o parent=eth0 pub]";
+    const steps = `steps:
+  - { run: docker run -d --name c1 --network pub --ip 192.168.65.77 alpine, in: host }
+  - { run: ping -c 1 192.168.65.77, in: lan }
+  - { run: docker rm c1, in: host, at: 3s }
+  - { run: docker run -d --name c2 --network pub --ip 192.168.65.77 alpine, in: host }
+  - { run: ping -c 1 192.168.65.77, in: lan, name: again }`;
+    const { programs } = run(scenario(docker, steps));
+    const [first, again] = ["ping", "again"].map((name) => programs.find((program) => program.name === name)!);
+    expect([first!.status, again!.status]).toEqual([0, 0]);
+  });
+});
+
+describe("macvlan and ipvlan networks", () => {
+  const create = (driver: string, options: string) =>
+    `docker network create -d ${driver} --subnet 10.9.0.0/24 ${options} up`;
+
+  it("without a parent stand on a dummy device of their own, which goes with them", () => {
+    const text = scenario(`run: [${create("macvlan", "")}, docker run -d --name c1 --network up alpine]`);
+    const { world, docker } = run(text);
+    const { device } = docker!.networks.get("up")!;
+    expect(device).toMatch(/^dm-[0-9a-f]{12}$/);
+    expect(world.findDevice("host", device!)!.up).toBe(true);
+    const steps = "steps:\n  - { run: docker rm c1, in: host }\n  - { run: docker network rm up, in: host }";
+    const after = run(`${text}\n${steps}`);
+    expect(after.world.findDevice("host", device!)).toBeNull();
+    expect(after.docker!.networks.has("up")).toBe(false);
+  });
+
+  it.each([
+    [create("macvlan", "-o parent=eth9"), "invalid subinterface vlan name eth9, example formatting is eth0.10"],
+    [create("macvlan", "-o parent=eth0 -o macvlan_mode=sideways"), "requested macvlan mode 'sideways' is not valid"],
+    [create("ipvlan", "-o parent=eth0 -o ipvlan_mode=l3s"), "a mode that hopscope models (l2, l3)"],
+  ])("are refused by %s", (command, says) => {
+    expect(refusal(`run: ['${command}']`)).toContain(says);
+  });
+
+  it("of two kinds do not share a parent", () => {
+    const second = create("ipvlan", "-o parent=eth0").replace("10.9", "10.8").replace(/ up$/, " up2");
+    expect(refusal(`run: ['${create("macvlan", "-o parent=eth0")}', '${second}']`)).toContain("macvlan bridge");
+  });
+
+  it("publish no port and have no rules", () => {
+    const { docker, world } = run(
+      scenario(`run: [${create("macvlan", "-o parent=eth0")}, docker run -d --name c1 --network up -p 80:80 nginx]`),
+    );
+    expect(docker!.containers.get("c1")!.ports).toEqual([]);
+    const rules = formatTables([...world.host("host").net.netfilter.tables.values()], { counters: false });
+    expect(rules).not.toContain("10.9.0");
+  });
+});
+
+describe("an external network", () => {
+  const compose =
+    "compose: { services: { web: { image: nginx, networks: [edge] } }, networks: { edge: { external: true } } }";
+
+  it("is found where something made it before", () => {
+    const { docker } = run(scenario(`run: [docker network create edge]\n${compose}`));
+    expect(docker!.containers.get("docker-web-1")!.endpoints[0]!.network.name).toBe("edge");
+  });
+
+  it("that nothing made is refused in Compose's words", () => {
+    expect(refusal(compose)).toContain("network edge declared as external, but could not be found");
+  });
+});
+
 describe("what Docker refuses", () => {
   it("an engine that there is not", () => {
     expect(refusal("engine: 19")).toBe(
