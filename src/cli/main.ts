@@ -37,6 +37,7 @@ function commands(): Command {
   const program = new Command("hopscope");
   program.description("A flight simulator for container networking: real frames, Linux's rules, every hop told.");
   program.enablePositionalOptions();
+  program.configureHelp({ subcommandTerm: (command) => command.name() });
   program.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : BAD_INPUT));
   program
     .command("list")

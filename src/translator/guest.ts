@@ -78,7 +78,8 @@ export class Guest implements Receiver {
   /** A frame to the guest. Takes ownership. */
   transmit(packet: Packet): void {
     this.translator.rings?.record(packet);
-    this.device.send(packet);
+    if (packet.length > this.device.mtu + ethernet.ETHERNET_HEADER) this.drop(packet, "PKT_TOO_BIG");
+    else this.device.send(packet);
   }
 
   drop(packet: Packet, reason: DropReason): void {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { Veth } from "../../src/link/veth.ts";
 import { readTrace } from "../../src/trace/trace.ts";
+import { PRESETS } from "../../src/translator/preset.ts";
 import { bytes, Desktop, dial, GATEWAY_ADDRESS, HOST_ALIAS, pour, SERVER, serve } from "./desktop.ts";
 
 describe("a TCP connection through vpnkit", () => {
@@ -148,6 +150,40 @@ describe("a TCP connection through vpnkit", () => {
     desktop.pass(200);
     expect(written).toBeGreaterThanOrEqual(20_000_000);
     expect(peer!.received).toBe(written);
+  });
+
+  it("has no Nagle: a short segment leaves while another is under way", () => {
+    const desktop = new Desktop();
+    desktop.world.impair(desktop.world.device("vm", "eth0") as Veth, { delay: 20e6 });
+    const peers = serve(desktop.server, 80);
+    const client = dial(desktop.vm, SERVER, 80);
+    desktop.pass(1);
+    const recorder = desktop.world.fabric.record();
+    for (const letter of "ab") {
+      peers[0]!.socket.write(bytes(letter));
+      desktop.pass(0.005);
+    }
+    const sent = readTrace(recorder).packets.filter(({ hops }) => hops[0]!.namespace === "translator");
+    expect(sent.map(({ hops }) => hops[0]!.steps.find((step) => step.kind === "ipv4")!.length)).toEqual([53, 53]);
+    expect(client.text).toBe("");
+    desktop.pass(1);
+    expect(client.text).toBe("ab");
+  });
+
+  it("has no keep-alive: of an idle connection nothing is sent, and after a day it still carries", () => {
+    const { behaviour } = PRESETS.vpnkit;
+    const desktop = new Desktop("vpnkit", {
+      behaviour: { ...behaviour, endpoints: { ...behaviour.endpoints, idle: 0 } },
+    });
+    const peers = serve(desktop.server, 80);
+    const client = dial(desktop.vm, SERVER, 80);
+    desktop.pass(60);
+    const recorder = desktop.world.fabric.record();
+    desktop.pass(86_400);
+    expect(readTrace(recorder).packets).toEqual([]);
+    peers[0]!.socket.write(bytes("morning"));
+    desktop.pass(1);
+    expect(client.text).toBe("morning");
   });
 
   it("closes the connections of an endpoint that was idle for 300 s: the host's side ends, the guest's hears nothing", () => {

@@ -73,6 +73,18 @@ describe("the switch", () => {
     expect(stage.drops()).toEqual(copies === 0 ? { NO_TX_TARGET: 1 } : {});
   });
 
+  it("drops a frame that is longer than the other guest's MTU and its header", () => {
+    const stage = new TranslatorStage({ guests: 2 });
+    stage.taps[1]!.mtu = 9000;
+    ping(stage);
+    for (const length of [1472, 1477]) {
+      const packet = icmpPacket(stage.pool, { source: "192.168.65.4", destination: GUEST }, new Array(length).fill(0));
+      stage.send(packet, { source: OTHER_MAC, destination: GUEST_MAC, guest: 1 });
+    }
+    expect(stage.take(0).map(({ bytes }) => bytes.length)).toEqual([1514]);
+    expect(stage.drops()).toEqual({ PKT_TOO_BIG: 1 });
+  });
+
   it("drops what is neither IPv4 nor ARP", () => {
     const stage = new TranslatorStage();
     const packet = icmpPacket(stage.pool, { source: GUEST });
