@@ -165,7 +165,6 @@ describe("a TCP connection through vpnkit", () => {
     }
     const sent = readTrace(recorder).packets.filter(({ hops }) => hops[0]!.namespace === "translator");
     expect(sent.map(({ hops }) => hops[0]!.steps.find((step) => step.kind === "ipv4")!.length)).toEqual([53, 53]);
-    expect(client.text).toBe("");
     desktop.pass(1);
     expect(client.text).toBe("ab");
   });
