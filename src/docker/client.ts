@@ -1,8 +1,8 @@
 import { dial } from "../program/dial.ts";
 import { type HttpAnswer, HttpClient } from "../program/http-client.ts";
-import { header } from "../program/http-message.ts";
 import { familiarName, parseImage } from "../program/image.ts";
 import type { Environment, Program } from "../program/program.ts";
+import { header } from "../wire/http-message.ts";
 import { type ApiCall, callsOf } from "./api.ts";
 import { type Command, missingExternal } from "./command.ts";
 import { DOCKER_SOCKET } from "./dockerd.ts";

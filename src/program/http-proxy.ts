@@ -1,10 +1,10 @@
 import type { Timer } from "../sim/scheduler.ts";
 import { strerror } from "../socket/strerror.ts";
 import type { TcpSocket } from "../socket/tcp-socket.ts";
+import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader } from "../wire/http-message.ts";
 import type { Arguments } from "./command-line.ts";
 import { Connector } from "./connector.ts";
 import { bytesOf, formatEndpoint } from "./datagram.ts";
-import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader } from "./http-message.ts";
 import type { Environment, Program } from "./program.ts";
 import { type Pending, resolve } from "./resolver.ts";
 import { join, Stream } from "./stream.ts";

@@ -1,9 +1,9 @@
 import type { Timer } from "../sim/scheduler.ts";
 import { strerror } from "../socket/strerror.ts";
 import type { TcpSocket } from "../socket/tcp-socket.ts";
+import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader, keepsAlive } from "../wire/http-message.ts";
 import type { Arguments } from "./command-line.ts";
 import { bytesOf, formatEndpoint } from "./datagram.ts";
-import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader, keepsAlive } from "./http-message.ts";
 import type { Environment, Program } from "./program.ts";
 import { Stream } from "./stream.ts";
 import { type ListenAt, listen } from "./tcp-listener.ts";

@@ -1,5 +1,5 @@
+import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader, keepsAlive } from "../wire/http-message.ts";
 import { bytesOf } from "./datagram.ts";
-import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader, keepsAlive } from "./http-message.ts";
 import type { Stream, StreamSocket } from "./stream.ts";
 
 export interface Received {

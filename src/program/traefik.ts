@@ -1,9 +1,9 @@
 import type { Timer } from "../sim/scheduler.ts";
+import { header } from "../wire/http-message.ts";
 import type { Arguments, Grammar, Word } from "./command-line.ts";
 import { formatEndpoint } from "./datagram.ts";
 import { type DialTarget, dial } from "./dial.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
-import { header } from "./http-message.ts";
 import { type Answering, HttpService, type Received } from "./http-service.ts";
 import type { Environment, Program } from "./program.ts";
 import { Stream } from "./stream.ts";

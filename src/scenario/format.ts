@@ -132,7 +132,11 @@ const translator = keys("a translator", {
   proxy: keys("HTTP proxies", {
     http: outsideEnd.describe("the proxy that port 80 of remote hosts leads to").optional(),
     https: outsideEnd.describe("the proxy that port 443 of remote hosts leads to").optional(),
-    exclude: list(text("a name, a suffix such as .corp, or an address"), "what is fetched without a proxy").optional(),
+    exclude: list(
+      text("a name, a suffix such as .corp, an address or a prefix"),
+      "what is fetched without a proxy",
+    ).optional(),
+    allow: list(text("a name, a suffix such as .corp, an address or a prefix"), "what alone may be fetched").optional(),
   })
     .describe("ports 3128 and 3129 of the gateway are proxies, and remote hosts are proxied unasked")
     .optional(),

@@ -145,7 +145,7 @@ class Builder {
       if (text === undefined) return null;
       return attempt(this.source, [...path, key], "an address and a port", () => parseEndpoint(text));
     };
-    return { http: end("http"), https: end("https"), exclude: spec.exclude ?? [] };
+    return { http: end("http"), https: end("https"), exclude: spec.exclude ?? [], allow: spec.allow ?? null };
   }
 
   /** Ports of hosts that lead into guests; addresses are there now to listen on. */

@@ -1,116 +1,152 @@
-import { parseIpv4 } from "../wire/address.ts";
+import { formatIpv4 } from "../wire/address.ts";
+import {
+  type BodyLength,
+  bodyLength,
+  describeStatus,
+  formatHead,
+  type HttpHead,
+  HttpReader,
+  header,
+  keepsAlive,
+} from "../wire/http-message.ts";
 import type { Endpoint, HostStream, HostStreamEvents } from "./host-sockets.ts";
-import { type LocalService, Outbox } from "./local-service.ts";
+import { TunnelStream } from "./https-tunnel.ts";
+import { encode, type LocalService, Outbox } from "./local-service.ts";
+import { addressOf, type Destination, destinationOf, forwarded, isNamed } from "./proxy-request.ts";
 import type { Translator } from "./translator.ts";
 
-/** What vpnkit's `http_proxy.json` says: the proxies outside, and what is fetched without them. */
+/** What vpnkit's `http_proxy.json` says: the proxies outside, what is fetched without them, and what may be fetched. */
 export interface ProxyOptions {
   readonly http: Endpoint | null;
   readonly https: Endpoint | null;
-  /** Names, suffixes such as `.corp`, or addresses. */
+  /** Names, suffixes such as `.corp`, addresses or prefixes. */
   readonly exclude: readonly string[];
+  /** Likewise; null for all. */
+  readonly allow: readonly string[] | null;
 }
 
 /** `hostnet_http.ml`: explicit proxies of the gateway, and the ports at which remote hosts are proxied unasked. */
-export const EXPLICIT_PORTS: readonly number[] = [3128, 3129];
+const EXPLICIT_HTTP = 3128;
+const EXPLICIT_HTTPS = 3129;
+export const EXPLICIT_PORTS: readonly number[] = [EXPLICIT_HTTP, EXPLICIT_HTTPS];
 const TRANSPARENT_HTTP = 80;
 const TRANSPARENT_HTTPS = 443;
-/** Longest request head, bytes. */
-const MOST_HEAD = 65_536;
+/** Most that is read from the server at once, bytes. */
+const CHUNK = 65_536;
 
 /** The proxy that a guest's connection meets; null where it meets none. */
 export function proxyFor(
   translator: Translator,
-  proxy: ProxyOptions,
-  to: Endpoint,
+  { http, https, exclude, allow }: ProxyOptions,
+  { address, port }: Endpoint,
   remote: boolean,
 ): LocalService | null {
-  const open = (how: How): LocalService => ({
-    open: (at, events, cause) => new ProxyStream(translator, proxy, how, at, events, cause),
+  const messages = (upstream: Endpoint | null): LocalService => ({
+    open: (at, events) => new ProxyStream(translator, { upstream, exclude, allow }, at, events),
   });
-  if (!remote) return EXPLICIT_PORTS.includes(to.port) ? open("explicit") : null;
-  if (to.port === TRANSPARENT_HTTP && proxy.http !== null) return open("http");
-  if (to.port === TRANSPARENT_HTTPS && proxy.https !== null) return open("https");
-  return null;
+  if (!remote) return EXPLICIT_PORTS.includes(port) ? messages(port === EXPLICIT_HTTP ? http : https) : null;
+  if (port === TRANSPARENT_HTTP && http !== null) return messages(http);
+  if (port !== TRANSPARENT_HTTPS || https === null || isNamed(formatIpv4(address), exclude)) return null;
+  return { open: (at, events, cause) => new TunnelStream(translator, https, at, events, cause) };
 }
 
-type How = "explicit" | "http" | "https";
-
-const encode = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-const decode = (bytes: Uint8Array): string => {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
-};
-
-/** A request's target: where it goes, and its head as that place wants it. */
-interface Target {
-  readonly host: string;
-  readonly port: number;
-  readonly isConnect: boolean;
-  /** In origin form. */
-  readonly direct: string;
-  /** In absolute form, for another proxy. */
-  readonly proxied: string;
+interface Route {
+  /** Another proxy. */
+  readonly upstream: Endpoint | null;
+  readonly exclude: readonly string[];
+  readonly allow: readonly string[] | null;
 }
 
-/**
- * One connection to a proxy. It reads the head of the first request, connects to where that leads, and from then on is that
- * stream. Unlike vpnkit it takes one request a connection: it asks the server to close behind the answer.
- */
+/** A request and its answer, over one connection to the server. */
+interface Exchange {
+  readonly head: HttpHead;
+  readonly destination: Destination;
+  readonly byProxy: boolean;
+  readonly requestLength: BodyLength;
+  answerLength: BodyLength;
+  /** The guest's connection lasts longer. */
+  keeps: boolean;
+}
+
+/** One connection of a guest to a proxy: one request after the other, each by a connection of its own to where it leads. */
 class ProxyStream implements HostStream {
   readonly local: Endpoint;
-  private head = "";
-  /** What goes out before anything else, once the outer stream stands. */
-  private readonly first = new Outbox();
-  private readonly answers = new Outbox();
+  private readonly requests: HttpReader;
+  private answers: HttpReader | null = null;
+  private exchange: Exchange | null = null;
   private outer: HostStream | null = null;
   private standing = false;
-  private decided = false;
+  /** What the server has not taken yet, and what the guest has not. */
+  private readonly toServer = new Outbox();
+  private readonly toGuest = new Outbox();
+  /** From now on bytes are no messages. */
+  private tunnel = false;
+  /** An answer such as 100 Continue, which another follows. */
+  private interim = false;
+  /** The guest was held back, and need not be any more. */
+  private hasRoom = false;
   private guestEnded = false;
   private finished = false;
   private over = false;
-  /** The answer to CONNECT is not the guest's to see. */
-  private awaitsTunnel = false;
-  private tunnelHead = "";
+  private cause = 0;
 
   constructor(
     private readonly translator: Translator,
-    private readonly proxy: ProxyOptions,
-    private readonly how: How,
+    private readonly route: Route,
     readonly peer: Endpoint,
     private readonly events: HostStreamEvents,
-    cause: number,
   ) {
     this.local = peer;
-    if (how === "https") this.tunnel(cause);
+    this.requests = new HttpReader({
+      head: (head) => this.request(head),
+      body: (data) => this.sendBody(data),
+      end: () => {
+        if (this.exchange?.requestLength === "chunked") this.send(encode("0\r\n\r\n"));
+      },
+      bad: (what) => this.refuse(400, `the proxy got ${what}`),
+    });
   }
 
   // The guest's side.
 
   write(data: Uint8Array, cause: number): number {
-    if (this.standing) return this.outer!.write(data, cause);
+    this.cause = cause;
     // What comes behind a refused request is nobody's.
     if (this.finished) return data.length;
-    if (this.decided) return 0;
-    this.head += decode(data);
-    const end = this.head.indexOf("\r\n\r\n");
-    if (end >= 0) this.decide(this.head.slice(0, end), this.head.slice(end + 4), cause);
-    else if (this.head.length > MOST_HEAD) this.refuse("400 Bad Request", "the head of the request is too long", cause);
-    return data.length;
+    if (this.tunnel) return this.standing ? this.outer!.write(data, cause) : 0;
+    if (this.exchange !== null && (!this.standing || this.requests.idle || !this.toServer.isEmpty)) return 0;
+    const taken = this.requests.pushMessage(data);
+    if (this.finished) this.events.readable(cause);
+    return taken;
   }
 
   read(most: number): Uint8Array | null {
-    if (!this.answers.isEmpty) return this.answers.take(most);
+    this.pull();
+    if (this.toGuest.isEmpty && this.hasRoom) {
+      this.hasRoom = false;
+      this.events.writable(this.cause);
+      this.pull();
+    }
+    if (!this.toGuest.isEmpty) return this.toGuest.take(most);
     if (this.finished) return null;
-    return this.standing ? this.outer!.read(most) : this.answers.take(most);
+    return this.tunnel && this.standing ? this.outer!.read(most) : this.toGuest.take(most);
+  }
+
+  /** Reads what there is of the answer. */
+  private pull(): void {
+    while (this.toGuest.isEmpty && this.standing && !this.tunnel) {
+      const bytes = this.outer!.read(CHUNK);
+      if (bytes === null) this.serverEnded();
+      else if (bytes.length === 0) return;
+      else this.answers!.push(bytes);
+    }
   }
 
   end(cause: number): void {
     this.guestEnded = true;
-    if (this.standing) this.outer!.end(cause);
-    else if (!this.decided) {
-      this.finished = true;
+    if (this.tunnel && this.standing) this.outer!.end(cause);
+    else if (this.exchange === null) {
+      this.finish();
       this.events.readable(cause);
     }
   }
@@ -120,157 +156,209 @@ class ProxyStream implements HostStream {
     this.outer?.destroy(cause);
   }
 
-  // Where it leads.
+  // The request.
 
-  private decide(head: string, rest: string, cause: number): void {
-    const target = readTarget(head, this.how, this.peer);
-    if (target === null) {
-      this.refuse("400 Bad Request", "the request names no host", cause);
-      return;
+  private request(head: HttpHead): BodyLength | "tunnel" {
+    const { upstream, exclude, allow } = this.route;
+    const addressed = header(head, "host") === null ? { ...head, headers: [...head.headers, this.ownHost] } : head;
+    const destination = destinationOf(this.isExplicit ? head : addressed);
+    const length = bodyLength(head, "request");
+    if (destination === null || length === null) {
+      this.refuse(400, destination === null ? "the request names no host" : "the request has no length");
+      return 0;
     }
-    this.decided = true;
-    const { http, https, exclude } = this.proxy;
-    const upstream = excluded(target.host, exclude) ? null : target.isConnect ? https : http;
-    this.translator.dns.tell(
-      cause,
-      `HTTP proxy: ${target.host}:${target.port}${upstream === null ? "" : " by way of another proxy"}`,
-    );
-    if (upstream !== null) {
-      this.first.add(encode(`${target.proxied}\r\n\r\n${rest}`));
-      this.connect(upstream, cause);
-      return;
+    const { host, port, isConnect } = destination;
+    if (allow !== null && !isNamed(host, allow)) {
+      this.refuse(403, `${host} is not on the proxy's list of what may be fetched`);
+      return 0;
     }
-    if (target.isConnect) this.answers.add(encode("HTTP/1.1 200 OK\r\n\r\n"));
-    this.first.add(encode(target.isConnect ? rest : `${target.direct}\r\n\r\n${rest}`));
-    if (this.how === "http") this.connect(this.peer, cause);
-    else this.resolve(target, cause);
+    const byProxy = upstream !== null && !isNamed(host, exclude);
+    this.exchange = { head, destination, byProxy, requestLength: length, answerLength: 0, keeps: true };
+    this.translator.dns.tell(this.cause, `HTTP proxy: ${host}:${port}${byProxy ? " by way of another proxy" : ""}`);
+    if (byProxy || !isConnect) this.send(encode(formatHead(forwarded(head, destination, byProxy))));
+    this.tunnel = isConnect && !byProxy;
+    if (byProxy) this.connect(upstream, this.cause);
+    else this.resolve(destination, this.cause);
+    return this.tunnel ? "tunnel" : length;
   }
 
-  private resolve({ host, port }: Target, cause: number): void {
+  private get isExplicit(): boolean {
+    return this.translator.roleOf(this.peer.address) !== "remote";
+  }
+
+  private get ownHost() {
+    return ["Host", formatIpv4(this.peer.address)] as const;
+  }
+
+  private resolve({ host, port }: Destination, cause: number): void {
     const go = (address: number, because: number) => {
       const role = this.translator.roleOf(address);
       const outside = this.translator.outsideOf({ address, port }, role, "tcp");
       if (outside === null) this.unavailable(`${host}:${port} is no service of the gateway`, because);
       else this.connect(outside, because);
     };
-    try {
-      go(parseIpv4(host), cause);
-    } catch {
-      this.translator.dns.addressesOf(host, cause, ([address], because) => {
-        if (this.over) return;
-        if (address === undefined) this.unavailable(`the name ${host} has no address`, because);
-        else go(address, because);
-      });
-    }
-  }
-
-  /** A TLS connection cannot be read: the proxy outside is asked for a tunnel to the address. */
-  private tunnel(cause: number): void {
-    this.decided = true;
-    const { address, port } = this.peer;
-    const name = `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
-    if (excluded(name, this.proxy.exclude)) {
-      this.connect(this.peer, cause);
+    const address = addressOf(host);
+    if (address !== null) {
+      go(address, cause);
       return;
     }
-    this.first.add(encode(`CONNECT ${name}:${port} HTTP/1.1\r\nHost: ${name}:${port}\r\n\r\n`));
-    this.awaitsTunnel = true;
-    this.connect(this.proxy.https!, cause);
+    this.translator.dns.addressesOf(host, cause, ([first], because) => {
+      if (this.over) return;
+      if (first === undefined) this.unavailable(`the name ${host} has no address`, because);
+      else go(first, because);
+    });
   }
 
   private connect(to: Endpoint, cause: number): void {
-    const outer = this.translator.host.connect(to, 0, this.outerEvents, cause);
+    this.answers = new HttpReader({
+      head: (head) => this.answer(head),
+      body: (data) => this.answerBody(data),
+      end: () => this.answered(),
+      bad: () => this.serverEnded(),
+    });
+    const mine = () => this.outer === outer;
+    const outer = this.translator.host.connect(
+      to,
+      0,
+      {
+        connected: (because) => this.stand(because),
+        failed: ({ errno }, because) => this.unavailable(`cannot connect (${errno})`, because),
+        readable: (because) => {
+          if (mine()) this.events.readable(because);
+          else drain(outer as HostStream);
+        },
+        writable: (because) => {
+          if (!mine()) return;
+          this.flush(because);
+          if (this.toServer.isEmpty) this.events.writable(because);
+        },
+        closed: (errno, because) => {
+          if (!mine()) return;
+          if (this.tunnel) this.events.closed(errno, because);
+          else if (errno !== null) {
+            this.serverEnded();
+            this.events.readable(because);
+          }
+        },
+      },
+      cause,
+    );
     if (typeof outer === "string") this.unavailable(`cannot connect (${outer})`, cause);
     else this.outer = outer;
   }
 
-  private readonly outerEvents: HostStreamEvents = {
-    connected: (cause) => {
-      for (let bytes = this.first.take(MOST_HEAD); bytes.length > 0; bytes = this.first.take(MOST_HEAD))
-        this.outer!.write(bytes, cause);
-      if (!this.awaitsTunnel) this.stand(cause);
-    },
-    failed: ({ errno }, cause) => this.unavailable(`cannot connect (${errno})`, cause),
-    readable: (cause) => {
-      if (this.awaitsTunnel) this.readTunnel(cause);
-      else this.events.readable(cause);
-    },
-    writable: (cause) => this.events.writable(cause),
-    closed: (errno, cause) => this.events.closed(errno, cause),
-  };
-
   private stand(cause: number): void {
     this.standing = true;
-    if (this.guestEnded) this.outer!.end(cause);
+    if (this.tunnel) this.toGuest.add(encode("HTTP/1.1 200 OK\r\n\r\n"));
+    this.flush(cause);
+    if (this.tunnel && this.guestEnded) this.outer!.end(cause);
+    if (this.toServer.isEmpty) this.events.writable(cause);
+    this.events.readable(cause);
+  }
+
+  private sendBody(data: Uint8Array): void {
+    const chunked = this.exchange?.requestLength === "chunked";
+    if (chunked) this.send(encode(`${data.length.toString(16)}\r\n`));
+    this.send(data);
+    if (chunked) this.send(encode("\r\n"));
+  }
+
+  private send(data: Uint8Array): void {
+    this.toServer.add(data.slice());
+    if (this.standing) this.flush(this.cause);
+  }
+
+  private flush(cause: number): void {
+    while (!this.toServer.isEmpty) {
+      const bytes = this.toServer.take(CHUNK);
+      const taken = this.outer!.write(bytes, cause);
+      if (taken === bytes.length) continue;
+      this.toServer.putBack(bytes.subarray(taken));
+      return;
+    }
+  }
+
+  // The answer.
+
+  private answer(head: HttpHead): BodyLength | "tunnel" {
+    const exchange = this.exchange!;
+    const { destination, head: request } = exchange;
+    const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head.start)?.[1] ?? 0);
+    this.toGuest.add(encode(formatHead(head)));
+    this.tunnel = destination.isConnect && status === 200;
+    this.hasRoom ||= this.tunnel;
+    if (this.tunnel) return "tunnel";
+    this.interim = status < 200;
+    const isEmpty = status === 204 || status === 304 || request.start.startsWith("HEAD ");
+    exchange.answerLength = this.interim || isEmpty ? 0 : (bodyLength(head, "response") ?? "close");
+    exchange.keeps = keepsAlive(head) && exchange.answerLength !== "close";
+    return exchange.answerLength;
+  }
+
+  private answerBody(data: Uint8Array): void {
+    const chunked = !this.tunnel && this.exchange?.answerLength === "chunked";
+    if (chunked) this.toGuest.add(encode(`${data.length.toString(16)}\r\n`));
+    this.toGuest.add(data.slice());
+    if (chunked) this.toGuest.add(encode("\r\n"));
+  }
+
+  private answered(): void {
+    const { exchange } = this;
+    if (this.interim || exchange === null) return;
+    if (exchange.answerLength === "chunked") this.toGuest.add(encode("0\r\n\r\n"));
+    if (!exchange.keeps || this.guestEnded || !this.requests.idle) this.finish();
+    else {
+      this.leave();
+      this.hasRoom = true;
+    }
+  }
+
+  /** The server says no more, or nothing that can be read. */
+  private serverEnded(): void {
+    this.answers!.finish();
+    if (this.exchange !== null) this.finish();
+  }
+
+  /** The connection to the server has done its work. */
+  private leave(): void {
+    const { outer, standing } = this;
+    this.outer = null;
+    this.standing = false;
+    this.exchange = null;
+    if (outer === null) return;
+    if (!standing) outer.destroy(this.cause);
+    else {
+      outer.end(this.cause);
+      drain(outer);
+    }
+  }
+
+  private finish(): void {
+    this.leave();
+    this.finished = true;
+  }
+
+  private unavailable(why: string, cause: number): void {
+    this.refuse(503, why);
     this.events.writable(cause);
     this.events.readable(cause);
   }
 
-  private readTunnel(cause: number): void {
-    const bytes = this.outer!.read(MOST_HEAD);
-    this.tunnelHead += bytes === null ? "" : decode(bytes);
-    const end = this.tunnelHead.indexOf("\r\n\r\n");
-    const refused = end >= 0 && !/^HTTP\/1\.[01] 2\d\d/.test(this.tunnelHead);
-    if (bytes === null || refused || this.tunnelHead.length > MOST_HEAD) {
-      this.over = true;
-      this.outer!.destroy(cause);
-      this.events.closed("ECONNRESET", cause);
-    } else if (end >= 0) {
-      this.awaitsTunnel = false;
-      this.answers.add(encode(this.tunnelHead.slice(end + 4)));
-      this.stand(cause);
-    }
-  }
-
-  private unavailable(why: string, cause: number): void {
-    if (this.how === "https") this.events.closed("ECONNRESET", cause);
-    else this.refuse("503 Service Unavailable", why, cause);
-  }
-
-  private refuse(status: string, why: string, cause: number): void {
-    this.decided = true;
-    this.finished = true;
-    // The promise of a tunnel that was never kept.
-    while (!this.answers.isEmpty) this.answers.take(MOST_HEAD);
+  private refuse(status: number, why: string): void {
+    this.tunnel = false;
+    this.finish();
     const body = `${why}\n`;
-    this.answers.add(
-      encode(
-        `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
-      ),
-    );
-    this.events.readable(cause);
+    const headers = [
+      ["Content-Type", "text/plain"],
+      ["Content-Length", `${body.length}`],
+      ["Connection", "close"],
+    ] as const;
+    this.toGuest.add(encode(formatHead({ start: `HTTP/1.1 ${describeStatus(status)}`, headers }) + body));
+    this.hasRoom = true;
   }
 }
 
-/** Where the request with this head goes; null for one that does not say. */
-function readTarget(head: string, how: How, peer: Endpoint): Target | null {
-  const [line = "", ...fields] = head.split("\r\n");
-  const [, method = "", uri = "", version = ""] = /^(\S+) (\S+) (HTTP\/1\.[01])$/.exec(line) ?? [];
-  const kept = fields.filter((field) => !/^(proxy-)?connection:/i.test(field));
-  const write = (form: string, close: boolean) =>
-    [`${method} ${form} ${version}`, ...(close ? [...kept, "Connection: close"] : fields)].join("\r\n");
-  if (method === "CONNECT") {
-    const [, host = "", port = ""] = /^([^:]+):(\d{1,5})$/.exec(uri) ?? [];
-    if (host === "") return null;
-    return { host, port: Number(port), isConnect: true, direct: "", proxied: write(uri, false) };
-  }
-  const named = fields
-    .map((field) => /^host:\s*([^:\s]+)(?::(\d{1,5}))?\s*$/i.exec(field))
-    .find((match) => match !== null);
-  const [, absolute, absolutePort, path = "/"] = /^http:\/\/([^:/]+)(?::(\d{1,5}))?(\/.*)?$/.exec(uri) ?? [];
-  const host = absolute ?? named?.[1] ?? "";
-  if (method === "" || host === "" || (how === "explicit" && absolute === undefined)) return null;
-  const port = Number(absolutePort ?? named?.[2] ?? (how === "http" ? peer.port : 80));
-  const origin = absolute === undefined ? uri : path;
-  const authority = port === 80 ? host : `${host}:${port}`;
-  return {
-    host,
-    port,
-    isConnect: false,
-    direct: write(origin, true),
-    proxied: write(`http://${authority}${origin}`, true),
-  };
+/** Nobody reads it any more; it ends when its server does. */
+function drain(stream: HostStream): void {
+  for (let bytes = stream.read(CHUNK); bytes !== null && bytes.length > 0; bytes = stream.read(CHUNK));
 }
-
-const excluded = (host: string, exclude: readonly string[]): boolean =>
-  exclude.some((each) => host === each || (each.startsWith(".") && host.endsWith(each)) || host.endsWith(`.${each}`));

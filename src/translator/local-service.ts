@@ -26,6 +26,14 @@ export class Outbox {
     else this.chunks[0] = first.subarray(most);
     return first.subarray(0, most);
   }
+
+  /** The next to be taken. */
+  putBack(bytes: Uint8Array): void {
+    if (bytes.length > 0) this.chunks.unshift(bytes);
+  }
 }
+
+/** A byte for each letter. */
+export const encode = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
 const EMPTY = new Uint8Array(0);

@@ -56,7 +56,7 @@ export const describeStatus = (status: number): string => `${status} ${STATUS[st
 /** Whether another request may follow on the connection. */
 export function keepsAlive(head: HttpHead): boolean {
   const word = (header(head, "connection") ?? "").toLowerCase();
-  return head.start.endsWith("HTTP/1.1") ? word !== "close" : word === "keep-alive";
+  return /(^| )HTTP\/1\.1( |$)/.test(head.start) ? word !== "close" : word === "keep-alive";
 }
 
 /** RFC 9112 section 6.3; null where it says nothing that can be. */
@@ -99,6 +99,14 @@ export class HttpReader {
 
   push(data: Uint8Array): void {
     for (let at = 0; at < data.length; ) at += this.take(data, at);
+  }
+
+  /** Reads no further than the end of a message; how many bytes that took. */
+  pushMessage(data: Uint8Array): number {
+    let at = 0;
+    do at += this.take(data, at);
+    while (at < data.length && this.state !== "start");
+    return at;
   }
 
   /** The connection has ended. True where that ends the message, too. */
