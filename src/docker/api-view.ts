@@ -1,14 +1,14 @@
 import { formatIpv4, formatMac, formatPrefix } from "../wire/address.ts";
-import type { Container, DockerHost, DockerNetwork, Endpoint } from "./model.ts";
+import { type Container, commandOf, type DockerHost, type DockerNetwork, type Endpoint } from "./model.ts";
 
 /** A container in the answer to `GET /containers/json`. */
 export function containerSummary(container: Container): object {
-  const { id, name, image, command, created, state, labels, networkMode, ports } = container;
+  const { id, name, image, created, state, labels, networkMode, ports } = container;
   return {
     Id: id,
     Names: [`/${name}`],
     Image: image,
-    Command: command,
+    Command: commandOf(container),
     Created: Math.floor(created / 1e9),
     Ports: ports.map(({ hostAddress, hostPort, containerPort, protocol }) => ({
       IP: hostAddress,

@@ -38,6 +38,8 @@ export interface Firewall {
   /** What dockerd sets up before any network. */
   start(): RuleChange[];
   network(network: BridgeRules): RuleChange[];
+  /** Two networks are there, the first of them the newer one. */
+  between(network: BridgeRules, other: BridgeRules): RuleChange[];
   /** A container of this address joins. */
   endpoint(network: BridgeRules, address: string): RuleChange[];
   port(network: BridgeRules, port: PortRules): RuleChange[];

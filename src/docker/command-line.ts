@@ -241,11 +241,7 @@ function parseRun(word: Word, rest: readonly Word[]): DockerLine {
     shortName: name.text,
     hostname: given.last("hostname")?.text ?? null,
     image: image.text,
-    command:
-      given.operands
-        .slice(1)
-        .map(({ text }) => text)
-        .join(" ") || image.text,
+    ...parseWhatRuns(given),
     networking: parseNetworking(given),
     ports: given.all("publish").flatMap(parsePort),
     exposed: given.all("expose").map(({ text }) => (text.includes("/") ? text : `${text}/tcp`)),
@@ -260,6 +256,16 @@ function parseRun(word: Word, rest: readonly Word[]): DockerLine {
     binds: given.all("volume").flatMap(({ text }) => parseBind(text) ?? []),
   };
   return { command: { kind: "create", container, start: word.text === "run" }, notices: given.all(...UNSUPPORTED) };
+}
+
+function parseWhatRuns(given: Given): Pick<ContainerSpec, "entrypoint" | "command" | "terminal"> {
+  const entrypoint = given.last("entrypoint");
+  const command = given.operands.slice(1).map(({ text }) => text);
+  return {
+    entrypoint: entrypoint === null ? null : [entrypoint.text],
+    command: command.length > 0 ? command : null,
+    terminal: { stdin: given.has("interactive"), tty: given.has("tty"), attached: !given.has("detach") },
+  };
 }
 
 function parseNetworking(given: Given): ContainerNetworking {

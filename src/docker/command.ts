@@ -76,13 +76,24 @@ export type ContainerNetworking =
   | { readonly kind: "host" | "none" }
   | { readonly kind: "container"; readonly container: Word };
 
+/** `-i`, `-t`, and not `-d`. */
+export interface Terminal {
+  readonly stdin: boolean;
+  readonly tty: boolean;
+  readonly attached: boolean;
+}
+
 export interface ContainerSpec {
   readonly name: Word;
   /** What its namespace is called, where that is free; else as the container. */
   readonly shortName: string;
   readonly hostname: string | null;
   readonly image: string;
-  readonly command: string;
+  /** Null for the image's own. */
+  readonly entrypoint: readonly string[] | null;
+  /** Null for the image's own. */
+  readonly command: readonly string[] | null;
+  readonly terminal: Terminal;
   readonly networking: ContainerNetworking;
   readonly ports: readonly PortSpec[];
   /** `80/tcp`. */

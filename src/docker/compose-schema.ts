@@ -16,6 +16,7 @@ const pairs = (what: string) =>
 const texts = (what: string) =>
   z.union([scalar(what), z.array(scalar(what)), nothing], { error: `${what}: a text or a list of texts` });
 const flag = (what: string) => z.union([z.boolean(), z.enum(["true", "false"])], { error: `${what}: true or false` });
+const command = (what: string) => z.union([z.string(), z.array(scalar("a word")), nothing], { error: what }).optional();
 
 const longPort = z.looseObject(
   {
@@ -43,7 +44,10 @@ const service = z.looseObject(
     image: text("an image").optional(),
     container_name: text("a name for the container").optional(),
     hostname: text("a host name").optional(),
-    command: z.union([z.string(), z.array(scalar("a word")), nothing], { error: "a command" }).optional(),
+    entrypoint: command("an entry point"),
+    command: command("a command"),
+    stdin_open: flag("stdin_open").optional(),
+    tty: flag("tty").optional(),
     networks: z
       .union([z.array(text("a network")), z.record(z.string(), z.union([serviceNetwork, nothing])), nothing], {
         error: "networks: a list or a map",

@@ -16,6 +16,7 @@ import {
   type Word,
 } from "./command.ts";
 import { COMPOSE, type ComposeFile, type ComposeNetwork, type ComposeService } from "./compose-schema.ts";
+import { commandWords } from "./image.ts";
 import { interpolate, type Variables } from "./interpolation.ts";
 import type { Path, Source } from "./source.ts";
 
@@ -154,7 +155,6 @@ class ComposeReader {
     const place = declared ? source.word(path, "key").place : source.place(["services"]);
     if (external !== false && external !== "false")
       return [{ kind: "network-external", network: { text: this.networkName(key), place } }];
-    const yes = (value: boolean | "true" | "false" | undefined) => value === true || value === "true";
     const labels = pairsOf(spec.labels);
     for (const [label, value] of [
       ["network", key],
@@ -166,8 +166,8 @@ class ComposeReader {
       name: { text: this.networkName(key), place },
       driver: spec.driver === undefined || spec.driver === "default" ? null : source.word([...path, "driver"]),
       ...this.ipam(path, spec),
-      internal: yes(spec.internal),
-      attachable: yes(spec.attachable),
+      internal: isTrue(spec.internal),
+      attachable: isTrue(spec.attachable),
       options: new Map(
         Object.entries(spec.driver_opts ?? {}).map(([option, value]) => [
           option,
@@ -229,14 +229,16 @@ class ComposeReader {
       ["version", VERSION],
     ] as const)
       labels.set(`com.docker.compose.${label}`, value);
-    const { command = null } = service;
+    const { stdin_open = false, tty = false } = service;
     const image = service.image ?? `${this.project}-${name}`;
     return {
       name: { text: own ?? `${this.project}-${name}-${number}`, place },
       shortName: own ?? (scaled ? `${name}-${number}` : name),
       hostname: service.hostname ?? null,
       image,
-      command: (Array.isArray(command) ? command.join(" ") : command) || image,
+      entrypoint: wordsOf(service.entrypoint),
+      command: wordsOf(service.command),
+      terminal: { stdin: isTrue(stdin_open), tty: isTrue(tty), attached: true },
       networking: this.networking(name),
       ports: this.ports(name),
       exposed: (service.expose ?? []).map((port) => (String(port).includes("/") ? String(port) : `${port}/tcp`)),
@@ -377,3 +379,11 @@ const projectName = (text: string): string =>
     .toLowerCase()
     .replace(/[^a-z0-9_-]/g, "")
     .replace(/^[_-]+/, "");
+
+const isTrue = (value: boolean | "true" | "false" | undefined): boolean => value === true || value === "true";
+
+/** A command as one text or as its words; null where there is none. */
+function wordsOf(command: string | readonly (string | number | boolean)[] | null = null): string[] | null {
+  if (command === null) return null;
+  return typeof command === "string" ? commandWords(command) : command.map(String);
+}

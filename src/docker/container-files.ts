@@ -8,7 +8,7 @@ export interface HostsRecord {
 
 /** A container's `/etc/hosts` (`etchosts.Build()`). */
 export function hostsFile(engine: Engine, records: readonly HostsRecord[]): string {
-  const zero = engine.rules === "classic" ? "0" : "";
+  const zero = isBefore(engine, 28) ? "0" : "";
   const fixed: readonly HostsRecord[] = [
     { address: "127.0.0.1", names: "localhost" },
     { address: "::1", names: "localhost ip6-localhost ip6-loopback" },

@@ -24,6 +24,7 @@ import {
 import { type Engine, isBefore } from "./engine.ts";
 import { firewallOf } from "./firewall.ts";
 import { bridgeMac, hexadecimal } from "./identity.ts";
+import { findImage, type Image, type Images } from "./image.ts";
 import { AddressSpace, freeSubnet, holds, overlaps } from "./ipam.ts";
 import type { DaemonOptions, DockerHost, GatewayMode, Ipam, NetworkDriver, Process } from "./model.ts";
 import type { NameRecord, Operation, TranslatorPort } from "./operation.ts";
@@ -58,6 +59,7 @@ export interface Desktop {
 }
 
 export interface DaemonSettings {
+  readonly images: Images;
   readonly engine: Engine;
   readonly options: DaemonOptions;
   readonly random: Random;
@@ -78,6 +80,7 @@ export class Daemon implements DockerHost {
   readonly processes: Process[] = [];
   readonly random: Random;
   readonly host: HostFacts;
+  readonly images: Images;
   readonly ports = new PortAllocator();
   readonly firewall: Firewall;
   /** What was asked for that has no effect here. */
@@ -89,7 +92,8 @@ export class Daemon implements DockerHost {
   private pid = 1200;
   private steps: PlanStep[] = [];
 
-  constructor({ engine, options, random, host }: DaemonSettings) {
+  constructor({ engine, options, random, host, images }: DaemonSettings) {
+    this.images = images;
     this.engine = engine;
     this.options = options;
     this.namespace = host.namespace;
@@ -139,8 +143,11 @@ export class Daemon implements DockerHost {
 
   /** The operations of rules that are not there yet. */
   program(changes: readonly RuleChange[], made: RuleChange[] = []): Operation[] {
-    const effective = changes.flatMap((change) => this.rules.apply(change));
-    made.push(...effective);
+    const effective = changes.flatMap((change) => {
+      const done = this.rules.apply(change);
+      if (done.length > 0) made.push(change);
+      return done;
+    });
     return effective.map((change) => ({ kind: "rules", namespace: this.namespace, change }));
   }
 
@@ -407,7 +414,21 @@ export class Daemon implements DockerHost {
       operations.push({ kind: "sysctl", namespace, key: "net.bridge.bridge-nf-call-iptables", value: 1 });
     operations.push({ kind: "up", namespace, device });
     this.step(`network ${name}: its bridge ${device}`, operations);
-    this.step(`network ${name}: its rules`, this.program(this.firewall.network(rules), network.changes));
+    this.step(`network ${name}: its rules`, [
+      ...this.program(this.firewall.network(rules), network.changes),
+      ...this.keepApart(network, rules),
+    ]);
+  }
+
+  /** Whichever of two networks goes first takes the rules between them along. */
+  private keepApart(network: NetworkRecord, rules: BridgeRules): Operation[] {
+    return [...this.networks.values()].flatMap((other) => {
+      if (other === network || other.rules === null) return [];
+      const made: RuleChange[] = [];
+      const operations = this.program(this.firewall.between(rules, other.rules), made);
+      for (const { changes } of [network, other]) changes.push(...made);
+      return operations;
+    });
   }
 
   private removeNetwork(word: Word): void {
@@ -470,12 +491,16 @@ export class Daemon implements DockerHost {
         : networking.kind === "container"
           ? `container:${shared!.id}`
           : networking.kind;
+    const image = findImage(spec.image, this.images);
     this.containers.set(name.text, {
       name: name.text,
       id,
       hostname: spec.hostname ?? (networking.kind === "host" ? this.namespace : (shared?.hostname ?? id.slice(0, 12))),
       image: spec.image,
-      command: spec.command,
+      // An entry point of the container's own leaves the image's command aside.
+      entrypoint: spec.entrypoint ?? image.entrypoint,
+      arguments: spec.command ?? (spec.entrypoint === null ? image.command : []),
+      terminal: spec.terminal,
       created: this.now,
       started: 0,
       state: "created",
@@ -483,15 +508,15 @@ export class Daemon implements DockerHost {
       networkMode,
       endpoints: [],
       ports: [],
-      exposed: spec.exposed,
-      environment: spec.environment,
+      exposed: [...new Set([...image.exposed, ...spec.exposed])],
+      environment: merged(spec.environment, image.environment),
       labels: spec.labels,
       hostsFile: "",
       resolvConf: "",
       processes: [],
       spec,
       mapped: [],
-      wanted: wantedPorts(spec),
+      wanted: wantedPorts(spec, image),
       resolver: null,
       names: [],
     });
@@ -547,12 +572,15 @@ function gatewayMode(spec: NetworkSpec | null): GatewayMode {
 
 const isolated = (spec: NetworkSpec): boolean => gatewayMode(spec) === "isolated";
 
+/** What the container is given stands first (`merge()` of the daemon). */
+const merged = (own: ReadonlyMap<string, string>, image: ReadonlyMap<string, string>): Map<string, string> =>
+  new Map([...own, ...[...image].filter(([key]) => !own.has(key))]);
+
 /** `-p` and, with `-P`, what is exposed. */
-function wantedPorts(spec: ContainerSpec) {
-  const { ports, exposed, publishAll, name } = spec;
+function wantedPorts({ ports, exposed, publishAll, name }: ContainerSpec, image: Image) {
   if (!publishAll) return ports;
   const published = new Set(ports.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));
-  const more = exposed
+  const more = [...new Set([...image.exposed, ...exposed])]
     .filter((port) => !published.has(port))
     .map((port) => {
       const [number = "", protocol = "tcp"] = port.split("/");

@@ -1,5 +1,5 @@
 /** Which generation of rules an engine writes. */
-export type RuleEra = "classic" | "28.0" | "28.5" | "29";
+export type RuleEra = "17.05" | "classic" | "28.0" | "28.5" | "29";
 
 /** One engine, and where it differs from the others. */
 export interface Engine {
@@ -38,6 +38,7 @@ const CLASSIC: Omit<Engine, "name" | "version" | "api"> = {
 };
 
 export const ENGINES: readonly Engine[] = [
+  { ...CLASSIC, name: "17.05", version: "17.05.0-ce", api: "1.29", rules: "17.05" },
   { ...CLASSIC, name: "19.03", version: "19.03.15", api: "1.40" },
   {
     ...CLASSIC,

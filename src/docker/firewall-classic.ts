@@ -20,8 +20,11 @@ import type { RuleChange } from "./rule-change.ts";
 const STAGE_1 = "DOCKER-ISOLATION-STAGE-1";
 const STAGE_2 = "DOCKER-ISOLATION-STAGE-2";
 
-/** Engines before 28.0: four rules in FORWARD for each bridge, and isolation in two stages. */
+/** Engines from 17.12 to 27: four rules in FORWARD for each bridge, and isolation in two stages. */
 export class ClassicFirewall implements Firewall {
+  /** The chain that keeps networks apart. */
+  protected readonly isolation: string = STAGE_1;
+
   constructor(private readonly config: FirewallConfig) {}
 
   start(): RuleChange[] {
@@ -40,14 +43,21 @@ export class ClassicFirewall implements Firewall {
     const changes: RuleChange[] = [];
     if (subnet !== null) {
       changes.push(...(internal ? this.internalRules(network) : this.externalRules(network)));
-      changes.push(first("filter", "FORWARD", `-j ${STAGE_1}`));
+      changes.push(first("filter", "FORWARD", `-j ${this.isolation}`));
     }
-    if (!internal)
-      changes.push(
-        insert("filter", STAGE_1, `-i ${bridge} ! -o ${bridge} -j ${STAGE_2}`),
-        insert("filter", STAGE_2, `-o ${bridge} -j DROP`),
-      );
+    if (!internal) changes.push(...this.stages(bridge));
     return [...changes, ...this.userChain()];
+  }
+
+  protected stages(bridge: string): RuleChange[] {
+    return [
+      insert("filter", STAGE_1, `-i ${bridge} ! -o ${bridge} -j ${STAGE_2}`),
+      insert("filter", STAGE_2, `-o ${bridge} -j DROP`),
+    ];
+  }
+
+  between(_network: BridgeRules, _other: BridgeRules): RuleChange[] {
+    return [];
   }
 
   private externalRules(network: BridgeRules): RuleChange[] {
@@ -61,17 +71,21 @@ export class ClassicFirewall implements Firewall {
       this.icc(network),
       insert("filter", "FORWARD", `-i ${bridge} ! -o ${bridge} -j ACCEPT`),
       ...natJumps(this.config),
-      insert("filter", "FORWARD", `-o ${bridge} -j DOCKER`),
-      insert("filter", "FORWARD", `-o ${bridge} ${ESTABLISHED} -j ACCEPT`),
+      ...this.arrivals(bridge).map((rule) => insert("filter", "FORWARD", rule)),
     );
     return changes;
+  }
+
+  /** What comes to the bridge from elsewhere, the last one first. */
+  protected arrivals(bridge: string): [string, string] {
+    return [`-o ${bridge} -j DOCKER`, `-o ${bridge} ${ESTABLISHED} -j ACCEPT`];
   }
 
   private internalRules(network: BridgeRules): RuleChange[] {
     const { bridge, subnet } = network;
     return [
-      insert("filter", STAGE_1, `! -d ${subnet} -i ${bridge} -j DROP`),
-      insert("filter", STAGE_1, `! -s ${subnet} -o ${bridge} -j DROP`),
+      insert("filter", this.isolation, `! -d ${subnet} -i ${bridge} -j DROP`),
+      insert("filter", this.isolation, `! -s ${subnet} -o ${bridge} -j DROP`),
       this.icc(network),
     ];
   }

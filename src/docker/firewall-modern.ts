@@ -179,6 +179,10 @@ export class ModernFirewall implements Firewall {
     ];
   }
 
+  between(_network: BridgeRules, _other: BridgeRules): RuleChange[] {
+    return [];
+  }
+
   userChain(): RuleChange[] {
     const jump = first("filter", "FORWARD", "-j DOCKER-USER");
     if (this.era !== "28.0") return [newChain("filter", "DOCKER-USER"), jump];

@@ -1,4 +1,5 @@
 import type { Ipv4, Mac, Prefix } from "../wire/address.ts";
+import type { Terminal } from "./command.ts";
 import type { Engine } from "./engine.ts";
 
 /** One engine with all that it made: what `docker ps`, `docker network inspect` and the rest print. */
@@ -79,7 +80,10 @@ export interface Container {
   readonly id: string;
   readonly hostname: string;
   readonly image: string;
-  readonly command: string;
+  /** ENTRYPOINT and CMD, the image's where the container has none of its own. */
+  readonly entrypoint: readonly string[];
+  readonly arguments: readonly string[];
+  readonly terminal: Terminal;
   /** Virtual nanoseconds. */
   readonly created: number;
   readonly started: number;
@@ -100,6 +104,16 @@ export interface Container {
   /** Its `/etc/resolv.conf`. */
   readonly resolvConf: string;
   readonly processes: readonly Process[];
+}
+
+/** What runs in it: the program first. */
+export const wordsOf = ({ entrypoint, arguments: rest, image }: Container): readonly string[] =>
+  entrypoint.length + rest.length > 0 ? [...entrypoint, ...rest] : [image];
+
+/** As `docker ps` shows it: words with a blank in quotes. */
+export function commandOf(container: Container): string {
+  const [path, ...rest] = wordsOf(container);
+  return [path, ...rest.map((word) => (word.includes(" ") ? `'${word}'` : word))].join(" ");
 }
 
 /** A container on a network. */

@@ -6,8 +6,9 @@ import { type ContainerDns, containerDns, EMBEDDED_DNS, type HostsRecord, hostsF
 import type { Daemon } from "./daemon.ts";
 import { isBefore } from "./engine.ts";
 import { containerMac, hexadecimal, vethName } from "./identity.ts";
+import { findImage } from "./image.ts";
 import { holds } from "./ipam.ts";
-import type { PortBinding } from "./model.ts";
+import { type PortBinding, wordsOf } from "./model.ts";
 import type { Operation, ProcessProgram, ProcessSpec } from "./operation.ts";
 import type { ContainerRecord, EndpointRecord, ExposedPort, MappedPort, NetworkRecord } from "./record.ts";
 import type { RuleChange } from "./rule-change.ts";
@@ -29,6 +30,7 @@ export class Sandbox {
         { kind: "namespace", name: namespace },
         ...this.sysctls(),
       ]);
+    if (networking.kind !== "container" && networking.kind !== "host") this.unpack();
     container.state = "running";
     container.started = daemon.now;
     try {
@@ -43,7 +45,17 @@ export class Sandbox {
     }
     this.writeFiles();
     this.bind();
-    container.processes = [{ pid: daemon.nextPid(), command: spec.command }];
+    container.processes = [{ pid: daemon.nextPid(), command: wordsOf(container).join(" ") }];
+  }
+
+  /** What is read of its image's files. */
+  private unpack(): void {
+    const { daemon, container } = this;
+    const { namespace, name, image } = container;
+    const operations = [...findImage(image, daemon.images).files].map(
+      ([path, text]): Operation => ({ kind: "file", namespace, path, text }),
+    );
+    daemon.step(`container ${name}: files of its image`, operations);
   }
 
   /** Paths of the host that it sees. */
@@ -349,7 +361,7 @@ export class Sandbox {
   private proxies(binding: PortBinding, endpoint: EndpointRecord, both: boolean): ProcessSpec[] {
     const { daemon } = this;
     const { protocol, hostPort, containerPort } = binding;
-    const listens = daemon.engine.rules === "classic" ? "" : " -use-listen-fd";
+    const listens = isBefore(daemon.engine, 28) ? "" : " -use-listen-fd";
     return [binding.hostAddress, ...(both ? ["::"] : [])].map((hostAddress) => {
       const command =
         `/usr/bin/docker-proxy -proto ${protocol} -host-ip ${hostAddress} -host-port ${hostPort} ` +

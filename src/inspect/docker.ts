@@ -1,6 +1,6 @@
 import { networkValue } from "../docker/api-view.ts";
 import { DOCKER_SOCKET } from "../docker/dockerd.ts";
-import type { Container, DockerHost, PortBinding } from "../docker/model.ts";
+import { type Container, commandOf, type DockerHost, type PortBinding } from "../docker/model.ts";
 import { type Machine, nowOf } from "./machine.ts";
 import { lines, type Printed, printed, Refusal } from "./printed.ts";
 
@@ -38,7 +38,7 @@ function containers(host: DockerHost, machine: Machine, all: boolean): string {
   const rows = chosen.map((each) => [
     each.id.slice(0, 12),
     each.image,
-    shortened(each.command === each.image ? usualCommand(each.image) : each.command),
+    shortened(commandOf(each)),
     `${since(nowOf(machine) - each.created)} ago`,
     status(each, machine),
     each.ports.map(portText).join(", "),
@@ -49,20 +49,6 @@ function containers(host: DockerHost, machine: Machine, all: boolean): string {
     classic(host) ? 20 : 0,
   );
 }
-
-/** What an image runs where nothing else is asked for: its entry point and its command. */
-const USUAL: Readonly<Record<string, string>> = {
-  alpine: "/bin/sh",
-  bash: "docker-entrypoint.sh bash",
-  busybox: "sh",
-  debian: "bash",
-  nginx: "/docker-entrypoint.sh nginx -g 'daemon off;'",
-  postgres: "docker-entrypoint.sh postgres",
-  redis: "docker-entrypoint.sh redis-server",
-  ubuntu: "/bin/bash",
-};
-
-const usualCommand = (image: string): string => USUAL[image.replace(/^library\/|[:@].*$/g, "")] ?? image;
 
 const shortened = (command: string): string => `"${command.length > 20 ? `${command.slice(0, 19)}…` : command}"`;
 

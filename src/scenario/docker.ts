@@ -56,7 +56,13 @@ export class ScenarioDocker {
     const name = spec.in ?? DEFAULT_NAMESPACE;
     const host = hostAt(source, spec.in === undefined ? PATH : [...PATH, "in"], world, name);
     const random = world.fabric.random.fork("docker");
-    const settings = { engine, options: this.options(spec), random, host: hostFacts(world, host) };
+    const settings = {
+      engine,
+      options: this.options(spec),
+      images: new Map(Object.entries(spec.images ?? {})),
+      random,
+      host: hostFacts(world, host),
+    };
     const begin = (commands: readonly Command[]): Daemon => {
       const daemon = new Daemon(settings);
       daemon.start();

@@ -91,6 +91,12 @@ const device = keys("a device", {
   txqueuelen: whole("a number of packets (0-999999)", 0, 999_999).optional(),
 });
 
+const files = map(
+  shaped("the path of a file such as /etc/resolv.conf", /^\/\S+$/),
+  z.string({ error: "the text of a file" }),
+  "files by their path",
+);
+
 const namespaceSpec = keys("a namespace", {
   devices: map(deviceName, device, "a map of devices").optional(),
   routes: list(text("a route as after `ip route add`"), "a list of routes").optional(),
@@ -100,11 +106,7 @@ const namespaceSpec = keys("a namespace", {
   sysctls: sysctls.optional(),
   ipsets: text("ipset save text").optional(),
   env: env.optional(),
-  files: map(
-    shaped("the path of a file such as /etc/resolv.conf", /^\/\S+$/),
-    z.string({ error: "the text of a file" }),
-    "files that programs read, by their path",
-  ).optional(),
+  files: files.describe("files that programs read, by their path").optional(),
   ...RULES,
 });
 
@@ -188,10 +190,21 @@ const daemon = keys("daemon.json", {
   "registry-mirrors": list(text("a URL such as http://192.168.1.5:5000"), "mirrors of Docker Hub").optional(),
 });
 
-const ENGINE = "an engine (19.03, 23, 27, 28.0, 28.5, 29)";
+const ENGINE = "an engine (17.05, 19.03, 23, 27, 28.0, 28.5, 29)";
 const engine = z.union([z.string(), z.number()], { error: ENGINE }).describe(ENGINE);
 
+const words = z.array(z.string(), { error: "a list of words" });
+
+const image = keys("an image", {
+  entrypoint: words.describe("ENTRYPOINT").optional(),
+  command: words.describe("CMD").optional(),
+  env: env.describe("ENV").optional(),
+  expose: list(shaped("a port such as 80/tcp", /^\d{1,5}\/(tcp|udp|sctp)$/), "EXPOSE").optional(),
+  files: files.describe("its files; ID=alpine in /etc/os-release makes its tools those of Alpine").optional(),
+});
+
 const docker = keys("a Docker host", {
+  images: map(text("an image such as nginx or nginx:1.29"), image, "what images are made of").optional(),
   engine: engine.optional(),
   also: list(engine, "engines that the scenario holds for as well").optional(),
   in: namespace.describe("the namespace that dockerd runs in; without it, host").optional(),

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { ENGINES } from "../../src/docker/engine.ts";
 import { formatTables, parseRules } from "../../src/kernel/netfilter/rule-text.ts";
 import { parseScenario, runScenario } from "../../src/scenario/scenario.ts";
 import { InputError } from "../../src/wire/input-error.ts";
@@ -59,6 +60,92 @@ describe("rules in the host's namespace", () => {
         { counters: false },
       );
     expect(text(tables)).toBe(text(parseRules(recorded, file)));
+  });
+});
+
+describe("the rules of engine 17.05", () => {
+  const NETWORK = (name: string) => `docker network create -o com.docker.network.bridge.name=br-${name} ${name}`;
+  const printed = (lines: string, steps = "") => {
+    const { world } = run(scenario(`engine: 17.05\n${lines}`, steps));
+    const saved = formatTables([...world.host("host").net.netfilter.tables.values()], { counters: false });
+    return saved.split("\n").filter((line) => /^:FORWARD|^-A (FORWARD|DOCKER)/.test(line));
+  };
+
+  // `setupIPTablesInternal()`, `ProgramChain()` and `isolateNetwork()` of its libnetwork.
+  it("keep each pair of networks apart by two rules of their own", () => {
+    const lines = `run: [${NETWORK("a")}, ${NETWORK("b")}, docker run -d --name web --network b -p 8080:80 nginx]`;
+    const bridge = (name: string) => [
+      `-A FORWARD -o ${name} -j DOCKER`,
+      `-A FORWARD -o ${name} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+      `-A FORWARD -i ${name} ! -o ${name} -j ACCEPT`,
+      `-A FORWARD -i ${name} -o ${name} -j ACCEPT`,
+    ];
+    expect(printed(lines)).toEqual([
+      ":FORWARD DROP [0:0]",
+      "-A FORWARD -j DOCKER-ISOLATION",
+      ...["br-b", "br-a", "docker0"].flatMap(bridge),
+      "-A DOCKER -d 172.19.0.2/32 ! -i br-b -o br-b -p tcp -m tcp --dport 80 -j ACCEPT",
+      "-A DOCKER-ISOLATION -i br-a -o br-b -j DROP",
+      "-A DOCKER-ISOLATION -i br-b -o br-a -j DROP",
+      "-A DOCKER-ISOLATION -i docker0 -o br-b -j DROP",
+      "-A DOCKER-ISOLATION -i br-b -o docker0 -j DROP",
+      "-A DOCKER-ISOLATION -i docker0 -o br-a -j DROP",
+      "-A DOCKER-ISOLATION -i br-a -o docker0 -j DROP",
+      "-A DOCKER-ISOLATION -j RETURN",
+      "-A DOCKER -i br-b -j RETURN",
+      "-A DOCKER -i br-a -j RETURN",
+      "-A DOCKER -i docker0 -j RETURN",
+      "-A DOCKER ! -i br-b -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.19.0.2:80",
+    ]);
+  });
+
+  it("let no container of one network reach one of another", () => {
+    const { programs } = run(
+      scenario(
+        "engine: 17.05\nrun: [docker network create a, docker run -d --name c1 --network a alpine, docker run -d --name c2 alpine]",
+        "steps: [{ run: ping -c 1 -W 1 172.17.0.2, in: c1 }, { run: ping -c 1 172.18.0.2, in: host, name: host }]",
+      ),
+    );
+    expect(programs.map(({ status }) => status)).toEqual([1, 0]);
+  });
+});
+
+describe("networks that are removed", () => {
+  const create = (name: string) => `docker network create -o com.docker.network.bridge.name=br-${name} ${name}`;
+
+  it.each(ENGINES.map(({ name }) => name))("leave the rules of engine %s as they were before", (engine) => {
+    const saved = (lines: string, steps: string) => {
+      const { world } = run(scenario(`engine: "${engine}"\n${lines}`, steps));
+      return formatTables([...world.host("host").net.netfilter.tables.values()], { counters: false });
+    };
+    const gone = "steps: [{ run: docker network rm a, in: host }, { run: docker network rm b, in: host }]";
+    expect(saved(`run: [${create("a")}, ${create("b")}]`, gone)).toBe(saved("run: []", ""));
+  });
+});
+
+describe("an image that the scenario describes", () => {
+  const IMAGE = `images:
+  app:
+    entrypoint: [/bin/serve]
+    command: ["-p", "80"]
+    expose: [80/tcp]
+    env: { MODE: image, LANG: C }
+    files: { /etc/os-release: "ID=alpine" }
+`;
+
+  it("gives its containers their command, their ports, their environment and their tools", () => {
+    const { world, docker, programs } = run(
+      scenario(
+        `${IMAGE}run: [docker run -d --name web -P -e MODE=own app:2]`,
+        "steps: [{ run: ping -c 1 172.17.0.1, in: web }]",
+      ),
+    );
+    const web = docker!.containers.get("web")!;
+    expect(web.processes.map(({ command }) => command)).toEqual(["/bin/serve -p 80"]);
+    expect(web.ports.map(({ containerPort }) => containerPort)).toEqual([80, 80]);
+    expect(world.host("web").env).toMatchObject({ MODE: "own", LANG: "C" });
+    // BusyBox counts from 0.
+    expect(programs.flatMap(({ lines }) => lines).some(({ text }) => text.includes(" seq=0 "))).toBe(true);
   });
 });
 
@@ -362,7 +449,7 @@ describe("an external network", () => {
 describe("what Docker refuses", () => {
   it("an engine that there is not", () => {
     expect(refusal("engine: 19")).toBe(
-      "docker.yaml:12:11: found 19, expected an engine (no engine 19; there are 19.03, 23, 27, 28.0, 28.5, 29)",
+      "docker.yaml:12:11: found 19, expected an engine (no engine 19; there are 17.05, 19.03, 23, 27, 28.0, 28.5, 29)",
     );
   });
 
