@@ -132,8 +132,8 @@ const COMBINE: Partial<Record<ConfKey, "or" | "and" | "max">> = {
   promote_secondaries: "or",
 };
 
-const isConfKey = (key: string): key is ConfKey => key in CONF_DEFAULTS;
-const isNetKey = (key: string): key is NetKey => key in NET_DEFAULTS;
+const isConfKey = (key: string): key is ConfKey => Object.hasOwn(CONF_DEFAULTS, key);
+const isNetKey = (key: string): key is NetKey => Object.hasOwn(NET_DEFAULTS, key);
 
 /** The sysctls of one namespace. */
 export class Sysctls {

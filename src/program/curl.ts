@@ -379,7 +379,7 @@ class Curl {
       errormsg: message ?? "",
     };
     const text = writeOut
-      .replace(/%\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole)
+      .replace(/%\{(\w+)\}/g, (whole, name: string) => (Object.hasOwn(values, name) ? values[name]! : whole))
       .replaceAll("%%", "%")
       .replaceAll("\\n", "\n")
       .replaceAll("\\t", "\t");

@@ -108,7 +108,7 @@ export class Lab {
 
   private attempt(step: LabStep, i: number): Record<string, unknown> {
     const { world } = this;
-    for (const key of REQUIRED[step.op] ?? [])
+    for (const key of Object.hasOwn(REQUIRED, step.op) ? REQUIRED[step.op]! : [])
       if (step[key] === undefined) throw new LabFault(["steps", i], `a step ${step.op} with ${key}`);
     switch (step.op) {
       case "frame":

@@ -85,7 +85,7 @@ function whole(key: string, text: string): number {
   return value;
 }
 
-const tableNumber = (text: string): number => TABLES[text] ?? whole("table", text);
+const tableNumber = (text: string): number => (Object.hasOwn(TABLES, text) ? TABLES[text]! : whole("table", text));
 
 /** @throws {RangeError} with what the kernel would refuse. */
 export function addRoute(world: World, name: string, route: RouteSpec): void {

@@ -55,6 +55,21 @@ describe("a lab case", () => {
       'case.json:1:44: found "explode", expected a step (frame, raw, udp,',
     ],
     [
+      "a step with the name of what every object has",
+      `{${A}, "steps": [{"op": "constructor"}]}`,
+      'case.json:1:44: found "constructor", expected a step (frame, raw, udp,',
+    ],
+    [
+      "a sysctl with such a name",
+      '{"namespaces": {"a": {"sysctls": {"constructor": 1}}}}',
+      "expected a sysctl that hopscope models",
+    ],
+    [
+      "a route to a table with such a name",
+      '{"namespaces": {"a": {"routes": [{"dst": "10.0.0.0/8", "dev": "lo", "table": "constructor"}]}}}',
+      "found",
+    ],
+    [
       "a step that says too little",
       `{${A}, "steps": [{"op": "rules", "ns": "a"}]}`,
       "case.json:1:37: found a map, expected a step rules with text at steps.0",

@@ -142,7 +142,8 @@ class TableText {
     const command = tokens[0] ?? end;
     if (UNMODELLED.includes(command.text))
       throw unexpected(command, `a command that hopscope models; it does not model ${command.text} in rule text yet`);
-    const short = command.end ? "" : (COMMANDS[command.text] ?? command.text);
+    const long = !command.end && Object.hasOwn(COMMANDS, command.text);
+    const short = command.end ? "" : long ? COMMANDS[command.text]! : command.text;
     if (short === "-A" || short === "-I" || short === "-R") this.readRule(tokens, end, counters);
     else if (short === "-N") this.create(tokens, end);
     else if (short === "-P") this.setPolicy(this.readChain(tokens[1] ?? end), tokens[2] ?? end);
