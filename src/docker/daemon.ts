@@ -59,6 +59,8 @@ export interface Desktop {
 }
 
 export interface DaemonSettings {
+  /** dockerd's own words. */
+  readonly command: string;
   readonly images: Images;
   readonly engine: Engine;
   readonly options: DaemonOptions;
@@ -81,6 +83,7 @@ export class Daemon implements DockerHost {
   readonly random: Random;
   readonly host: HostFacts;
   readonly images: Images;
+  readonly command: string;
   readonly ports = new PortAllocator();
   readonly firewall: Firewall;
   /** What was asked for that has no effect here. */
@@ -92,7 +95,8 @@ export class Daemon implements DockerHost {
   private pid = 1200;
   private steps: PlanStep[] = [];
 
-  constructor({ engine, options, random, host, images }: DaemonSettings) {
+  constructor({ engine, options, random, host, images, command }: DaemonSettings) {
+    this.command = command;
     this.images = images;
     this.engine = engine;
     this.options = options;
@@ -514,6 +518,7 @@ export class Daemon implements DockerHost {
       hostsFile: "",
       resolvConf: "",
       processes: [],
+      shim: 0,
       spec,
       mapped: [],
       wanted: wantedPorts(spec, image),

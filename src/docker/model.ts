@@ -12,12 +12,17 @@ export interface DockerHost {
   readonly networks: ReadonlyMap<string, DockerNetwork>;
   /** By name, in the order of their creation. */
   readonly containers: ReadonlyMap<string, Container>;
+  /** dockerd's own words. */
+  readonly command: string;
   /** What dockerd started in the host's namespace: docker-proxy. */
   readonly processes: readonly Process[];
 }
 
 /** As in daemon.json. */
 export interface DaemonOptions {
+  readonly debug: boolean;
+  /** `userland-proxy-path`. */
+  readonly proxyPath: string;
   readonly userlandProxy: boolean;
   readonly icc: boolean;
   /** `bip`: docker0's own address. */
@@ -104,11 +109,20 @@ export interface Container {
   /** Its `/etc/resolv.conf`. */
   readonly resolvConf: string;
   readonly processes: readonly Process[];
+  /** The process between containerd and its first; 0 while it does not run. */
+  readonly shim: number;
 }
 
 /** What runs in it: the program first. */
 export const wordsOf = ({ entrypoint, arguments: rest, image }: Container): readonly string[] =>
   entrypoint.length + rest.length > 0 ? [...entrypoint, ...rest] : [image];
+
+/** What its first process becomes: an entry point that is a script hands over to its arguments (`exec "$@"`). */
+export function processOf(container: Container): string {
+  const { entrypoint, arguments: rest } = container;
+  const hands = /entrypoint\.sh$/.test(entrypoint[0] ?? "") && rest.length > 0;
+  return (hands ? rest : wordsOf(container)).join(" ");
+}
 
 /** As `docker ps` shows it: words with a blank in quotes. */
 export function commandOf(container: Container): string {
@@ -149,5 +163,6 @@ export interface PortBinding {
 
 export interface Process {
   readonly pid: number;
+  readonly parent: number;
   readonly command: string;
 }

@@ -91,6 +91,7 @@ export type ProcessProgram =
 export interface ProcessSpec {
   /** 0 for what dockerd does itself. */
   readonly pid: number;
+  readonly parent: number;
   /** Null for one that meets no IPv4 packet. */
   readonly program: ProcessProgram | null;
   /** As `ps` shows it. */

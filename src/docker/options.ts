@@ -3,6 +3,8 @@ import type { DaemonOptions } from "./model.ts";
 
 /** What dockerd does without a daemon.json. */
 export const DEFAULT_OPTIONS: DaemonOptions = {
+  debug: false,
+  proxyPath: "/usr/bin/docker-proxy",
   userlandProxy: true,
   icc: true,
   bridgeAddress: null,

@@ -8,8 +8,9 @@ import { isBefore } from "./engine.ts";
 import { containerMac, hexadecimal, vethName } from "./identity.ts";
 import { findImage } from "./image.ts";
 import { holds } from "./ipam.ts";
-import { type PortBinding, wordsOf } from "./model.ts";
+import { type PortBinding, processOf } from "./model.ts";
 import type { Operation, ProcessProgram, ProcessSpec } from "./operation.ts";
+import { DOCKERD_PID } from "./process-list.ts";
 import type { ContainerRecord, EndpointRecord, ExposedPort, MappedPort, NetworkRecord } from "./record.ts";
 import type { RuleChange } from "./rule-change.ts";
 
@@ -45,7 +46,8 @@ export class Sandbox {
     }
     this.writeFiles();
     this.bind();
-    container.processes = [{ pid: daemon.nextPid(), command: wordsOf(container).join(" ") }];
+    container.shim = daemon.nextPid();
+    container.processes = [{ pid: daemon.nextPid(), parent: container.shim, command: processOf(container) }];
   }
 
   /** What is read of its image's files. */
@@ -89,6 +91,7 @@ export class Sandbox {
     for (const endpoint of container.endpoints.splice(0)) this.leave(endpoint);
     container.state = "exited";
     container.processes = [];
+    container.shim = 0;
     if (container.resolver !== null) {
       const { namespace, process } = container.resolver;
       daemon.step(`container ${container.name}: its DNS server stops`, [{ kind: "stop", namespace, process }]);
@@ -364,10 +367,15 @@ export class Sandbox {
     const listens = isBefore(daemon.engine, 28) ? "" : " -use-listen-fd";
     return [binding.hostAddress, ...(both ? ["::"] : [])].map((hostAddress) => {
       const command =
-        `/usr/bin/docker-proxy -proto ${protocol} -host-ip ${hostAddress} -host-port ${hostPort} ` +
+        `${daemon.options.proxyPath} -proto ${protocol} -host-ip ${hostAddress} -host-port ${hostPort} ` +
         `-container-ip ${formatIpv4(endpoint.address)} -container-port ${containerPort}${listens}`;
       const meets = protocol !== "sctp" && !hostAddress.includes(":");
-      return { pid: daemon.nextPid(), command, program: meets ? proxyProgram(protocol, binding, endpoint) : null };
+      return {
+        pid: daemon.nextPid(),
+        parent: DOCKERD_PID,
+        command,
+        program: meets ? proxyProgram(protocol, binding, endpoint) : null,
+      };
     });
   }
 
@@ -449,6 +457,7 @@ export class Sandbox {
     const addresses = upstreams.filter((server) => !server.includes(":")).map(parseIpv4);
     const process: ProcessSpec = {
       pid: 0,
+      parent: 0,
       command: `dockerd: DNS on ${EMBEDDED_DNS}:${udp}/udp and :${tcp}/tcp${servers}`,
       program: { kind: "resolver", port: udp, tcpPort: tcp, upstreams: addresses, asksFrom },
     };

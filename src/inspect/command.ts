@@ -10,6 +10,7 @@ import { iptables, iptablesSave } from "./iptables.ts";
 import type { Machine } from "./machine.ts";
 import { netstat } from "./netstat.ts";
 import { type Printed, Refusal } from "./printed.ts";
+import { ps } from "./ps.ts";
 import { route } from "./route.ts";
 import { ss } from "./ss.ts";
 
@@ -24,6 +25,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   docker,
   hostname,
   netstat,
+  ps,
   ss,
   sysctl,
   ifconfig,

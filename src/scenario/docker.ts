@@ -10,6 +10,7 @@ import type { DaemonOptions } from "../docker/model.ts";
 import type { Operation } from "../docker/operation.ts";
 import { DEFAULT_OPTIONS } from "../docker/options.ts";
 import type { Plan } from "../docker/plan.ts";
+import { dockerdCommand } from "../docker/process-list.ts";
 import { Processes } from "../docker/processes.ts";
 import type { Path } from "../docker/source.ts";
 import { BridgePort } from "../link/bridge.ts";
@@ -59,6 +60,7 @@ export class ScenarioDocker {
     const settings = {
       engine,
       options: this.options(spec),
+      command: spec.command ?? dockerdCommand(engine),
       images: new Map(Object.entries(spec.images ?? {})),
       random,
       host: hostFacts(world, host),
@@ -141,6 +143,8 @@ export class ScenarioDocker {
     );
     return {
       ...DEFAULT_OPTIONS,
+      debug: daemon.debug ?? DEFAULT_OPTIONS.debug,
+      proxyPath: daemon["userland-proxy-path"] ?? DEFAULT_OPTIONS.proxyPath,
       userlandProxy: daemon["userland-proxy"] ?? DEFAULT_OPTIONS.userlandProxy,
       icc: daemon.icc ?? DEFAULT_OPTIONS.icc,
       pools: pools ?? DEFAULT_OPTIONS.pools,

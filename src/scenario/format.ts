@@ -97,6 +97,14 @@ const files = map(
   "files by their path",
 );
 
+const process = keys("a process", {
+  pid: whole("its number (1-2999)", 1, 2999),
+  parent: whole("its parent's number (0-2999)", 0, 2999).optional(),
+  command: text("its words"),
+  name: shaped("what the kernel calls it, such as start.sh", /^\S{1,15}$/).optional(),
+  user: text("whose it is; without it, root").optional(),
+});
+
 const namespaceSpec = keys("a namespace", {
   devices: map(deviceName, device, "a map of devices").optional(),
   routes: list(text("a route as after `ip route add`"), "a list of routes").optional(),
@@ -107,6 +115,7 @@ const namespaceSpec = keys("a namespace", {
   ipsets: text("ipset save text").optional(),
   env: env.optional(),
   files: files.describe("files that programs read, by their path").optional(),
+  processes: list(process, "processes that ps shows beside those that hopscope runs").optional(),
   ...RULES,
 });
 
@@ -162,6 +171,8 @@ const recording = keys("a recording", {
 });
 
 const daemon = keys("daemon.json", {
+  debug: flag("dockerd tells much, and so does its containerd").optional(),
+  "userland-proxy-path": shaped("a path such as /usr/bin/docker-proxy", /^\/\S+$/).optional(),
   "userland-proxy": flag("docker-proxy for published ports").optional(),
   icc: flag("containers of the default network reach each other").optional(),
   bip: interfaceAddress.describe("docker0's own address").optional(),
@@ -207,6 +218,7 @@ const docker = keys("a Docker host", {
   images: map(text("an image such as nginx or nginx:1.29"), image, "what images are made of").optional(),
   engine: engine.optional(),
   also: list(engine, "engines that the scenario holds for as well").optional(),
+  command: text("dockerd with its arguments, as ps shows it").optional(),
   in: namespace.describe("the namespace that dockerd runs in; without it, host").optional(),
   daemon: daemon.optional(),
   env: env.describe("dockerd's own environment variables, which no shell sees").optional(),

@@ -72,10 +72,12 @@ class Builder {
   build(): World {
     const namespaces = Object.entries(this.spec.namespaces);
     for (const [name] of namespaces) this.world.addNamespace(name);
-    for (const [name, { env = {}, files = {} }] of namespaces) {
+    for (const [name, { env = {}, files = {}, processes = [] }] of namespaces) {
       const host = this.world.host(name);
       Object.assign(host.env, env);
       for (const [path, text] of Object.entries(files)) host.files.set(path, text);
+      for (const { parent = null, name: called = null, user = "root", ...given } of processes)
+        host.processes.add({ ...given, parent, name: called, user });
     }
     for (const [name, spec] of namespaces) this.addDevices(name, spec);
     for (const [name, spec] of Object.entries(this.spec.translators ?? {})) this.addTranslator(name, spec);

@@ -171,7 +171,8 @@ export class Session {
         return ended(127);
       }
       const family = familyOf(machine.host);
-      return this.launch(parseCommand(words.map(quoted).join(" "), LINE, family), namespace, output);
+      const text = words.map(quoted).join(" ");
+      return this.launch(parseCommand(text, LINE, family), namespace, output, text);
     } catch (error) {
       if (!(error instanceof InputError) && !(error instanceof RangeError)) throw error;
       const text = error instanceof InputError ? `found ${error.found}, expected ${error.expected}` : error.message;
@@ -217,7 +218,7 @@ export class Session {
   }
 
   private builtIn(name: string, args: readonly string[], namespace: string, output: Output): Job {
-    if (name === "sleep") return this.launch(sleep(args), namespace, output);
+    if (name === "sleep") return this.launch(sleep(args), namespace, output, ["sleep", ...args].join(" "));
     if (name === "echo") output.out(`${args.join(" ")}\n`);
     if (name === "help") output.out(`${Session.commands.join(" ")}\n`);
     if (name === "whoami") output.out("root\n");
@@ -230,17 +231,18 @@ export class Session {
       output.err("docker: this scenario has no Docker; a scenario with docker: has\n");
       return ended(1);
     }
-    const program = this.docker.client(words.map(quoted).join(" "), LINE);
-    const job = this.launch(program, namespace, output);
+    const text = words.map(quoted).join(" ");
+    const job = this.launch(this.docker.client(text, LINE), namespace, output, text);
     this.world.settle();
     return job;
   }
 
-  private launch(program: Program, namespace: string, output: Output): Job {
+  private launch(program: Program, namespace: string, output: Output, command: string): Job {
     const { fabric } = this.world;
     const host = this.world.host(namespace);
     const { net } = host;
-    const job = new Running(program, output);
+    const process = host.processes.start(command, { terminal: true });
+    const job = new Running(program, output, () => host.processes.end(process));
     program.start({
       ...host,
       scheduler: fabric.scheduler,
@@ -313,6 +315,7 @@ class Running implements Job {
   constructor(
     { endless = false, serves }: Program,
     private readonly output: Output,
+    private readonly ended: () => void,
   ) {
     this.endless = endless;
     this.serves = serves;
@@ -324,11 +327,12 @@ class Running implements Job {
 
   exit(status: number): void {
     this.status ??= status;
+    this.ended();
   }
 
   /** One that does not handle the signal dies of it, and whatever it still does is not shown. */
   interrupt(): void {
     if (this.onInterrupt !== null && this.status === null) this.onInterrupt();
-    else this.status ??= 130;
+    else this.exit(130);
   }
 }

@@ -269,6 +269,7 @@ export class Plan {
     const { fabric } = this.world;
     const host = this.world.host(run.namespace);
     const { net } = host;
+    const process = host.processes.start(run.command);
     program.start({
       ...host,
       env: { ...host.env, ...env },
@@ -280,6 +281,7 @@ export class Plan {
       },
       exit(status) {
         run.status = status;
+        host.processes.end(process);
         done();
       },
     });

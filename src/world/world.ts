@@ -26,6 +26,7 @@ import { SimulatedHost } from "../translator/simulated-host.ts";
 import { Translator, type TranslatorOptions } from "../translator/translator.ts";
 import type { Mac } from "../wire/address.ts";
 import { DNS_PORT } from "../wire/dns.ts";
+import { type PidCounter, ProcessTable } from "./process-table.ts";
 
 /** One end of a cable. Absent values are chosen: the address from the seed, 1500 bytes of MTU. */
 export interface EndOptions {
@@ -59,6 +60,8 @@ export interface Host {
   readonly env: Record<string, string>;
   /** Files that its programs read, by their path. */
   readonly files: Map<string, string>;
+  /** The programs that run there. */
+  readonly processes: ProcessTable;
 }
 
 /** Which tool a translator behaves like, where, and on which namespace. */
@@ -77,6 +80,8 @@ export class World {
   readonly fabric: Fabric;
   readonly hosts = new Map<string, Host>();
   readonly translators = new Map<string, Translator>();
+  /** Docker's processes have their numbers below. */
+  readonly pids: PidCounter = { last: 3000 };
   private readonly devices = new Map<number, Device>();
 
   constructor(seed = 1) {
@@ -110,6 +115,7 @@ export class World {
       unix,
       env: {},
       files: new Map(),
+      processes: new ProcessTable(this.pids, scheduler),
     };
     this.hosts.set(name, host);
     this.devices.set(net.loopback.device.index, net.loopback.device);
