@@ -15,6 +15,7 @@ import {
   refuse,
   type Word,
 } from "./command.ts";
+import { portBindings } from "./host-config.ts";
 
 /** One call of Docker's HTTP API; `{id}` in a path stands for the ID that the call before it answered. */
 export interface ApiCall {
@@ -70,7 +71,11 @@ export function callsOf(command: Command): ApiCall[] {
       return [call("POST", `/images/create?fromImage=${encodeURIComponent(image)}&tag=${encodeURIComponent(tag)}`)];
     }
     default:
-      return command.containers.map((container) => call("POST", `/containers/${name(container)}/${command.kind}`));
+      return command.containers.flatMap((container) => {
+        const path = `/containers/${name(container)}`;
+        const change = call("POST", `${path}/${command.kind}`);
+        return command.attached === true ? [change, call("POST", `${path}/wait`)] : [change];
+      });
   }
 }
 
@@ -78,12 +83,7 @@ export function callsOf(command: Command): ApiCall[] {
 
 function writeContainer(spec: ContainerSpec): object {
   const { networking, ports, exposed } = spec;
-  const published = new Map<string, { HostIp: string; HostPort: string }[]>();
-  for (const { containerPort, protocol, hostAddress, hostPort } of ports) {
-    const key = `${containerPort}/${protocol}`;
-    const binding = { HostIp: hostAddress, HostPort: hostPort === null ? "" : String(hostPort) };
-    published.set(key, [...(published.get(key) ?? []), binding]);
-  }
+  const published = portBindings(ports);
   const attachments = networking.kind === "networks" ? networking.attachments : [];
   return {
     Hostname: spec.hostname ?? "",
@@ -97,11 +97,11 @@ function writeContainer(spec: ContainerSpec): object {
     Entrypoint: spec.entrypoint,
     Image: spec.image,
     Labels: Object.fromEntries(spec.labels),
-    ExposedPorts: Object.fromEntries([...published.keys(), ...exposed].map((port) => [port, {}])),
+    ExposedPorts: Object.fromEntries([...Object.keys(published), ...exposed].map((port) => [port, {}])),
     HostConfig: {
       Binds: spec.binds.map(({ source, target, readOnly }) => `${source}:${target}${readOnly ? ":ro" : ""}`),
       NetworkMode: networkModeOf(networking),
-      PortBindings: Object.fromEntries(published),
+      PortBindings: published,
       PublishAllPorts: spec.publishAll,
       Dns: spec.dns,
       DnsOptions: spec.dnsOptions,
@@ -117,7 +117,7 @@ function writeContainer(spec: ContainerSpec): object {
 }
 
 function networkModeOf(networking: ContainerNetworking): string {
-  if (networking.kind === "networks") return networking.attachments[0]!.network.text;
+  if (networking.kind === "networks") return networking.given ? networking.attachments[0]!.network.text : "default";
   return networking.kind === "container" ? `container:${networking.container.text}` : networking.kind;
 }
 
@@ -211,7 +211,7 @@ export function readContainer(name: string, body: string): ContainerSpec {
       tty: config.Tty ?? false,
       attached: config.AttachStdout ?? false,
     },
-    networking: readNetworking(host.NetworkMode || "bridge", endpoints),
+    networking: readNetworking(host.NetworkMode || "default", endpoints),
     ports,
     exposed: Object.keys(config.ExposedPorts ?? {}).filter((port) => !published.has(port)),
     publishAll: host.PublishAllPorts ?? false,
@@ -234,9 +234,10 @@ function pair(text: string): [string, string] {
 function readNetworking(mode: string, endpoints: Readonly<Record<string, Attachment>>): ContainerNetworking {
   if (mode === "host" || mode === "none") return { kind: mode };
   if (mode.startsWith("container:")) return { kind: "container", container: apiWord(mode.slice(10)) };
-  const first = mode === "default" ? "bridge" : mode;
+  const given = mode !== "default";
+  const first = given ? mode : "bridge";
   const names = [first, ...Object.keys(endpoints).filter((name) => name !== first)];
-  return { kind: "networks", attachments: names.map((name) => readAttachment(name, endpoints[name])) };
+  return { kind: "networks", given, attachments: names.map((name) => readAttachment(name, endpoints[name])) };
 }
 
 function readAttachment(network: string, attachment: Attachment): AttachmentSpec {

@@ -164,9 +164,12 @@ class DockerOutput implements Output {
       case "connect":
       case "disconnect":
         return;
+      case "start":
+        if (command.attached === true) return;
+        break;
       default:
-        this.say(decodeURIComponent(/^\/[^/]+\/([^/?]+)/.exec(call.path)?.[1] ?? ""));
     }
+    this.say(decodeURIComponent(/^\/[^/]+\/([^/?]+)/.exec(call.path)?.[1] ?? ""));
   }
 
   /** 125 is what `docker run` ends with where the container did not run. */

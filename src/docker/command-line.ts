@@ -216,7 +216,8 @@ export function parseDockerLine(text: string, place: Word["place"]): DockerLine 
       const given = new Given(word, rest, PLAIN);
       given.operand(0, "a container");
       const kind = verb === "kill" ? "stop" : verb === "rm" ? "remove" : verb;
-      return { command: { kind, containers: given.operands }, notices: [] };
+      const attached = kind === "start" && given.has("attach") ? { attached: true as const } : {};
+      return { command: { kind, containers: given.operands, ...attached }, notices: [] };
     }
   }
   throw refuse(
@@ -281,7 +282,11 @@ function parseNetworking(given: Given): ContainerNetworking {
   };
   const [only] = networks;
   if (only === undefined)
-    return { kind: "networks", attachments: [{ ...single, network: { ...given.command, text: "bridge" } }] };
+    return {
+      kind: "networks",
+      given: false,
+      attachments: [{ ...single, network: { ...given.command, text: "bridge" } }],
+    };
   if (networks.length === 1) {
     const mode = networkMode(only);
     if (mode !== null) return mode;
@@ -290,7 +295,7 @@ function parseNetworking(given: Given): ContainerNetworking {
     const long = parseLongNetwork(word);
     return i === 0 ? { ...long, ...withDefaults(long, single) } : long;
   });
-  return { kind: "networks", attachments };
+  return { kind: "networks", given: true, attachments };
 }
 
 const withDefaults = (long: AttachmentSpec, single: Omit<AttachmentSpec, "network">) => ({

@@ -41,7 +41,12 @@ export type Command =
   | { readonly kind: "disconnect"; readonly container: Word; readonly network: Word }
   /** `docker create`, and with `start` `docker run`. */
   | { readonly kind: "create"; readonly container: ContainerSpec; readonly start: boolean }
-  | { readonly kind: "start" | "stop" | "restart" | "remove"; readonly containers: readonly Word[] }
+  | {
+      readonly kind: "start" | "stop" | "restart" | "remove";
+      readonly containers: readonly Word[];
+      /** The client stays until they end (`docker start -a`). */
+      readonly attached?: true;
+    }
   | { readonly kind: "pull"; readonly image: Word };
 
 export interface NetworkSpec {
@@ -72,7 +77,8 @@ export interface AttachmentSpec {
 }
 
 export type ContainerNetworking =
-  | { readonly kind: "networks"; readonly attachments: readonly AttachmentSpec[] }
+  /** `given`: not for want of another word. */
+  | { readonly kind: "networks"; readonly given: boolean; readonly attachments: readonly AttachmentSpec[] }
   | { readonly kind: "host" | "none" }
   | { readonly kind: "container"; readonly container: Word };
 

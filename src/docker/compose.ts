@@ -270,7 +270,7 @@ class ComposeReader {
   private networking(name: string): ContainerNetworking {
     const { network_mode: mode, networks = null } = this.service(name);
     const path: Path = ["services", name];
-    if (mode === undefined) return { kind: "networks", attachments: this.attachments(name) };
+    if (mode === undefined) return { kind: "networks", given: true, attachments: this.attachments(name) };
     const word = this.word([...path, "network_mode"], mode);
     if (networks !== null)
       throw refuse(
@@ -283,7 +283,7 @@ class ComposeReader {
     if (kind === "container") return { kind, container: { ...word, text: other } };
     if (kind === "service") return { kind: "container", container: { ...word, text: this.containerOf(other) } };
     const plain = { aliases: [], address: null, mac: null, gatewayPriority: 0 };
-    return { kind: "networks", attachments: [{ ...plain, network: word }] };
+    return { kind: "networks", given: true, attachments: [{ ...plain, network: word }] };
   }
 
   private containerOf(service: string): string {

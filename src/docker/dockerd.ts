@@ -6,10 +6,11 @@ import { type PullSettings, pull } from "../program/pull.ts";
 import { Stream, type StreamSocket } from "../program/stream.ts";
 import { type ListenAt, listen } from "../program/tcp-listener.ts";
 import { apiWord, formatJson, readConnect, readContainer, readDisconnect, readNetwork } from "./api.ts";
-import { containerSummary, containerValue, networkValue } from "./api-view.ts";
 import { type Command, Refusal } from "./command.ts";
+import { containerSummary, containerValue } from "./container-view.ts";
 import { CALLS, CONTAINERD_SOCKET, runtimeSpec } from "./containerd.ts";
 import type { Daemon } from "./daemon.ts";
+import { networkValue } from "./network-view.ts";
 import { type Operation, tellOperation } from "./operation.ts";
 import type { PlanStep } from "./plan.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -77,6 +78,7 @@ const ROUTES: readonly Route[] = [
   ["POST", /^\/containers\/create$/, (api, request, respond) => api.createContainer(request, respond)],
   ["POST", new RegExp(`^/containers${NAMED}/start$`), (api, _, respond, name) => api.start(respond, name)],
   ["POST", new RegExp(`^/containers${NAMED}/(?:stop|kill)$`), (api, _, respond, name) => api.stop(respond, name)],
+  ["POST", new RegExp(`^/containers${NAMED}/wait$`), (api, _, respond, name) => api.wait(respond, name)],
   ["POST", new RegExp(`^/containers${NAMED}/restart$`), (api, _, respond, name) => api.restart(respond, name)],
   ["DELETE", new RegExp(`^/containers${NAMED}$`), (api, _, respond, name) => api.remove(respond, name)],
   ["POST", /^\/images\/create$/, (api, request, respond) => api.pull(request, respond)],
@@ -87,6 +89,7 @@ class Api {
   private readonly jobs: Job[] = [];
   /** Those who asked for `GET /events`. */
   private readonly watchers = new Set<HttpService>();
+  private waiting: (readonly [ContainerRecord, () => void])[] = [];
 
   constructor(
     private readonly environment: Environment,
@@ -166,11 +169,15 @@ class Api {
   list(request: Received, respond: Respond): void {
     const all = /[?&]all=(1|true)/i.test(request.target);
     const shown = [...this.daemon.containers.values()].filter(({ state }) => all || state === "running").reverse();
-    this.json(respond, 200, shown.map(containerSummary));
+    this.json(
+      respond,
+      200,
+      shown.map((each) => containerSummary(each, this.daemon)),
+    );
   }
 
   inspect(respond: Respond, name: string): void {
-    this.json(respond, 200, containerValue(this.daemon.containerOf(apiWord(name))));
+    this.json(respond, 200, containerValue(this.daemon.containerOf(apiWord(name)), this.daemon));
   }
 
   networks(respond: Respond): void {
@@ -343,6 +350,14 @@ class Api {
     });
   }
 
+  /** It answers once the container has ended. */
+  wait(respond: Respond, name: string): void {
+    const container = this.daemon.containerOf(apiWord(name));
+    const answer = () => this.json(respond, 200, { StatusCode: 0 });
+    if (container.state !== "running") answer();
+    else this.waiting.push([container, answer]);
+  }
+
   private halt(container: ContainerRecord, then: () => void): void {
     const task = { container_id: container.id };
     const calls = [
@@ -352,6 +367,8 @@ class Api {
     this.askContainerd(calls, () => {
       this.execute({ kind: "stop", containers: [apiWord(container.name)] });
       this.tell("die", container);
+      for (const [who, answer] of this.waiting) if (who === container) answer();
+      this.waiting = this.waiting.filter(([who]) => who !== container);
       then();
     });
   }

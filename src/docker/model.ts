@@ -1,5 +1,5 @@
 import type { Ipv4, Mac, Prefix } from "../wire/address.ts";
-import type { Terminal } from "./command.ts";
+import type { ContainerSpec, Terminal } from "./command.ts";
 import type { Engine } from "./engine.ts";
 
 /** One engine with all that it made: what `docker ps`, `docker network inspect` and the rest print. */
@@ -85,13 +85,22 @@ export interface Container {
   readonly id: string;
   readonly hostname: string;
   readonly image: string;
+  /** The digest that stands for the image, without `sha256:`. */
+  readonly imageId: string;
+  /** Of its network namespace. */
+  readonly sandboxId: string;
+  /** What it was asked for. */
+  readonly spec: ContainerSpec;
   /** ENTRYPOINT and CMD, the image's where the container has none of its own. */
   readonly entrypoint: readonly string[];
   readonly arguments: readonly string[];
   readonly terminal: Terminal;
   /** Virtual nanoseconds. */
   readonly created: number;
-  readonly started: number;
+  /** Null before its first start. */
+  readonly started: number | null;
+  /** When it last ended; null while it never did. */
+  readonly finished: number | null;
   readonly state: ContainerState;
   /** The namespace of the world that its programs run in: of its own, the host's, or another container's. */
   readonly namespace: string;

@@ -1,6 +1,6 @@
 import type { UpperKind } from "../world/world.ts";
 import type { BridgeRules } from "./bridge-rules.ts";
-import type { ContainerSpec, PortSpec } from "./command.ts";
+import type { PortSpec } from "./command.ts";
 import type { AddressSpace } from "./ipam.ts";
 import type { Container, DockerNetwork, Endpoint, PortBinding } from "./model.ts";
 import type { NameRecord, ProcessSpec, TranslatorPort } from "./operation.ts";
@@ -39,7 +39,6 @@ export interface ExposedPort {
 }
 
 export interface ContainerRecord extends Writable<Container> {
-  readonly spec: ContainerSpec;
   readonly endpoints: EndpointRecord[];
   readonly mapped: MappedPort[];
   readonly wanted: readonly PortSpec[];

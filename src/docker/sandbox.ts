@@ -42,6 +42,7 @@ export class Sandbox {
     } catch (error) {
       this.stop();
       container.state = "created";
+      container.finished = null;
       throw error;
     }
     this.writeFiles();
@@ -90,6 +91,7 @@ export class Sandbox {
     daemon.step(`container ${container.name}: its ports go`, this.unmapPorts());
     for (const endpoint of container.endpoints.splice(0)) this.leave(endpoint);
     container.state = "exited";
+    container.finished = daemon.now;
     container.processes = [];
     container.shim = 0;
     if (container.resolver !== null) {

@@ -7,6 +7,7 @@ import { cat, hostname, sysctl } from "./file.ts";
 import { ifconfig } from "./ifconfig.ts";
 import { ip } from "./ip.ts";
 import { iptables, iptablesSave } from "./iptables.ts";
+import { jq, jsonpp } from "./json.ts";
 import type { Machine } from "./machine.ts";
 import { netstat } from "./netstat.ts";
 import { type Printed, Refusal } from "./printed.ts";
@@ -24,6 +25,8 @@ const TOOLS: Readonly<Record<string, Tool>> = {
   conntrack,
   docker,
   hostname,
+  jq,
+  jsonpp,
   netstat,
   ps,
   ss,

@@ -1,6 +1,6 @@
-import { networkValue } from "../docker/api-view.ts";
 import { DOCKER_SOCKET } from "../docker/dockerd.ts";
 import { type Container, commandOf, type DockerHost, type PortBinding } from "../docker/model.ts";
+import { networkValue } from "../docker/network-view.ts";
 import { type Machine, nowOf } from "./machine.ts";
 import { lines, type Printed, printed, Refusal } from "./printed.ts";
 
@@ -53,7 +53,7 @@ function containers(host: DockerHost, machine: Machine, all: boolean): string {
 const shortened = (command: string): string => `"${command.length > 20 ? `${command.slice(0, 19)}…` : command}"`;
 
 function status({ state, started }: Container, machine: Machine): string {
-  if (state === "running") return `Up ${since(nowOf(machine) - started)}`;
+  if (state === "running") return `Up ${since(nowOf(machine) - (started ?? 0))}`;
   return state === "created" ? "Created" : "Exited (0)";
 }
 

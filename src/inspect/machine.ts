@@ -1,3 +1,4 @@
+import { storedFile } from "../docker/container-store.ts";
 import type { DockerHost } from "../docker/model.ts";
 import type { Namespace } from "../kernel/namespace.ts";
 import type { Device } from "../link/device.ts";
@@ -15,8 +16,9 @@ export interface Machine {
 export const hostnameOf = ({ host }: Machine): string => host.files.get("/etc/hostname")?.trim() || host.net.name;
 
 /** A text file; null where there is none. Every host has a first line of `/etc/hosts`. */
-export function readFile({ host }: Machine, path: string): string | null {
-  return host.files.get(path) ?? (path === "/etc/hosts" ? "127.0.0.1\tlocalhost\n" : null);
+export function readFile({ host, docker }: Machine, path: string): string | null {
+  const stored = docker?.namespace === host.net.name ? storedFile(docker, path) : null;
+  return stored ?? host.files.get(path) ?? (path === "/etc/hosts" ? "127.0.0.1\tlocalhost\n" : null);
 }
 
 /** The devices in the order of their numbers, as the kernel lists them. */

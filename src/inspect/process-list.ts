@@ -37,7 +37,8 @@ export function processRows(machine: Machine, tool: string): ProcessRow[] {
 
 /** A container counts its processes from 1; what enters it has no parent there. */
 function containerRows({ host }: Machine, container: Container): ProcessRow[] {
-  const { processes, started } = container;
+  const { processes } = container;
+  const started = container.started ?? 0;
   const main = processes.map(({ command }) => row({ pid: 1, parent: 0, command, started }));
   const others = host.processes.all.map((each) => row({ ...each, pid: each.number, parent: 0 }));
   return [...main, ...others];

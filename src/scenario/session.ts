@@ -90,6 +90,11 @@ export class Session {
     return [...[...this.world.hosts.keys()].filter((name) => own.has(name)), ...containers.map(({ name }) => name)];
   }
 
+  /** The containers of its Docker, by name. */
+  get containers(): ReadonlyMap<string, Container> {
+    return this.docker?.daemon.containers ?? new Map();
+  }
+
   /** The namespace of a host, or of a container by its name or the beginning of its id; null for none. */
   find(name: string): string | null {
     const container = this.docker === null ? null : containerOf(this.docker.daemon, name);
