@@ -15,7 +15,7 @@ import {
   refuse,
   type Word,
 } from "./command.ts";
-import { portBindings } from "./host-config.ts";
+import { portBindings, restartPolicy } from "./host-config.ts";
 
 /** One call of Docker's HTTP API; `{id}` in a path stands for the ID that the call before it answered. */
 export interface ApiCall {
@@ -103,6 +103,9 @@ function writeContainer(spec: ContainerSpec): object {
       NetworkMode: networkModeOf(networking),
       PortBindings: published,
       PublishAllPorts: spec.publishAll,
+      RestartPolicy: restartPolicy(spec.host.restart),
+      Privileged: spec.host.privileged,
+      AutoRemove: spec.host.autoRemove,
       Dns: spec.dns,
       DnsOptions: spec.dnsOptions,
       DnsSearch: spec.dnsSearch,
@@ -157,6 +160,9 @@ const CONTAINER = z.looseObject({
         .record(z.string(), z.array(z.looseObject({ HostIp: z.string().nullish(), HostPort: z.string().nullish() })))
         .nullish(),
       PublishAllPorts: z.boolean().nullish(),
+      RestartPolicy: z.looseObject({ Name: z.string(), MaximumRetryCount: z.int().nullish() }).nullish(),
+      Privileged: z.boolean().nullish(),
+      AutoRemove: z.boolean().nullish(),
       Dns: texts,
       DnsOptions: texts,
       DnsSearch: texts,
@@ -206,6 +212,11 @@ export function readContainer(name: string, body: string): ContainerSpec {
     image: config.Image,
     entrypoint: config.Entrypoint ?? null,
     command: config.Cmd ?? null,
+    host: {
+      restart: readRestart(host.RestartPolicy ?? { Name: "no" }),
+      privileged: host.Privileged ?? false,
+      autoRemove: host.AutoRemove ?? false,
+    },
     terminal: {
       stdin: config.OpenStdin ?? false,
       tty: config.Tty ?? false,
@@ -224,6 +235,10 @@ export function readContainer(name: string, body: string): ContainerSpec {
     sysctls: new Map(Object.entries(host.Sysctls ?? {}).map(([key, value]) => [key, apiWord(value)])),
     binds: (host.Binds ?? []).flatMap((bind) => parseBind(bind) ?? []),
   };
+}
+
+function readRestart({ Name, MaximumRetryCount }: { Name: string; MaximumRetryCount?: number | null | undefined }) {
+  return `${Name || "no"}${MaximumRetryCount ? `:${MaximumRetryCount}` : ""}`;
 }
 
 function pair(text: string): [string, string] {

@@ -222,7 +222,7 @@ export function parseDockerLine(text: string, place: Word["place"]): DockerLine 
   }
   throw refuse(
     word,
-    "docker run, create, start, stop, restart, rm, pull, or network create, connect, disconnect, rm",
+    "docker run, create, start, stop, restart, rm, pull, exec, ps, inspect, port, logs, top, or network create, connect, disconnect, rm, ls, inspect",
     `docker: unknown command: docker ${verb}`,
   );
 }
@@ -259,12 +259,17 @@ function parseRun(word: Word, rest: readonly Word[]): DockerLine {
   return { command: { kind: "create", container, start: word.text === "run" }, notices: given.all(...UNSUPPORTED) };
 }
 
-function parseWhatRuns(given: Given): Pick<ContainerSpec, "entrypoint" | "command" | "terminal"> {
+function parseWhatRuns(given: Given): Pick<ContainerSpec, "entrypoint" | "command" | "terminal" | "host"> {
   const entrypoint = given.last("entrypoint");
   const command = given.operands.slice(1).map(({ text }) => text);
   return {
     entrypoint: entrypoint === null ? null : [entrypoint.text],
     command: command.length > 0 ? command : null,
+    host: {
+      restart: given.last("restart")?.text ?? "no",
+      privileged: given.has("privileged"),
+      autoRemove: given.has("rm"),
+    },
     terminal: { stdin: given.has("interactive"), tty: given.has("tty"), attached: !given.has("detach") },
   };
 }

@@ -89,6 +89,14 @@ export interface Terminal {
   readonly attached: boolean;
 }
 
+/** What `docker inspect` tells beside networks. */
+export interface HostOptions {
+  /** `no`, `always`, `unless-stopped`, `on-failure` or `on-failure:3`. */
+  readonly restart: string;
+  readonly privileged: boolean;
+  readonly autoRemove: boolean;
+}
+
 export interface ContainerSpec {
   readonly name: Word;
   /** What its namespace is called, where that is free; else as the container. */
@@ -100,6 +108,7 @@ export interface ContainerSpec {
   /** Null for the image's own. */
   readonly command: readonly string[] | null;
   readonly terminal: Terminal;
+  readonly host: HostOptions;
   readonly networking: ContainerNetworking;
   readonly ports: readonly PortSpec[];
   /** `80/tcp`. */

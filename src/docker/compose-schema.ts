@@ -46,6 +46,8 @@ const service = z.looseObject(
     hostname: text("a host name").optional(),
     entrypoint: command("an entry point"),
     command: command("a command"),
+    restart: z.union([text("a restart policy"), z.literal(false).transform(() => "no")]).optional(),
+    privileged: flag("privileged").optional(),
     stdin_open: flag("stdin_open").optional(),
     tty: flag("tty").optional(),
     networks: z

@@ -238,6 +238,11 @@ class ComposeReader {
       image,
       entrypoint: wordsOf(service.entrypoint),
       command: wordsOf(service.command),
+      host: {
+        restart: service.restart ?? "no",
+        privileged: isTrue(service.privileged),
+        autoRemove: false,
+      },
       terminal: { stdin: isTrue(stdin_open), tty: isTrue(tty), attached: true },
       networking: this.networking(name),
       ports: this.ports(name),

@@ -1,6 +1,6 @@
 import { formatIpv4, formatMac } from "../wire/address.ts";
 import { type Engine, isBefore } from "./engine.ts";
-import { hostConfigValue } from "./host-config.ts";
+import { hostConfigValue, sorted } from "./host-config.ts";
 import { type Container, commandOf, type DockerHost, type Endpoint, wordsOf } from "./model.ts";
 
 /** A moment that was not yet. */
@@ -112,7 +112,7 @@ export function configValue(container: Container): object {
     AttachStdin: terminal.attached && terminal.stdin,
     AttachStdout: terminal.attached,
     AttachStderr: terminal.attached,
-    ...(ports.length > 0 ? { ExposedPorts: Object.fromEntries(ports.sort().map((port) => [port, {}])) } : {}),
+    ...(ports.length > 0 ? { ExposedPorts: sorted(Object.fromEntries(ports.map((port) => [port, {}]))) } : {}),
     Tty: terminal.tty,
     OpenStdin: terminal.stdin,
     StdinOnce: terminal.attached && terminal.stdin,
@@ -123,7 +123,7 @@ export function configValue(container: Container): object {
     WorkingDir: "",
     Entrypoint: entrypoint.length > 0 ? entrypoint : null,
     OnBuild: null,
-    Labels: Object.fromEntries([...labels].sort(([a], [b]) => (a < b ? -1 : 1))),
+    Labels: sorted(Object.fromEntries(labels)),
   };
 }
 
@@ -164,7 +164,7 @@ function portValues({ ports, exposed, state }: Container): object {
     const port = `${containerPort}/${protocol}`;
     found[port] = [...(found[port] ?? []), { HostIp: hostAddress, HostPort: String(hostPort) }];
   }
-  return found;
+  return sorted(found);
 }
 
 /** Each network by its name, with what the container has there; one that does not run has nothing. */
@@ -175,7 +175,7 @@ function networksValue(container: Container, engine: Engine): Record<string, obj
   );
   const asked = networking.kind === "networks" && joined.length === 0 ? networking.attachments : [];
   const waiting = asked.map(({ network, aliases }) => [network.text, settings({ aliases }, engine)] as const);
-  return Object.fromEntries([...joined, ...waiting].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return sorted(Object.fromEntries([...joined, ...waiting]));
 }
 
 const gatewayOf = ({ gateway }: Endpoint): string => (gateway === null ? "" : formatIpv4(gateway));

@@ -19,7 +19,7 @@ const READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sys
 
 const listOrNull = <T>(list: readonly T[]): readonly T[] | null => (list.length > 0 ? list : null);
 
-/** `PortBindings`: what was asked for. */
+/** `PortBindings`, in the order they were asked for. */
 export function portBindings(ports: readonly PortSpec[]): Record<string, object[]> {
   const found: Record<string, object[]> = {};
   for (const { containerPort, protocol, hostAddress, hostPort } of ports) {
@@ -29,6 +29,10 @@ export function portBindings(ports: readonly PortSpec[]): Record<string, object[
   }
   return found;
 }
+
+/** As Go prints a map. */
+export const sorted = <T>(map: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /** `HostConfig` (`hostconfig.json`). What has nothing to do with networks stands at its default. */
 export function hostConfigValue(container: Container, engine: Engine): object {
@@ -42,9 +46,9 @@ export function hostConfigValue(container: Container, engine: Engine): object {
     ContainerIDFile: "",
     LogConfig: { Type: "json-file", Config: {} },
     NetworkMode: given ? networkMode : "default",
-    PortBindings: portBindings(spec.ports),
-    RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
-    AutoRemove: false,
+    PortBindings: sorted(portBindings(spec.ports)),
+    RestartPolicy: restartPolicy(spec.host.restart),
+    AutoRemove: spec.host.autoRemove,
     VolumeDriver: "",
     VolumesFrom: null,
     ...(before(23) ? {} : console),
@@ -61,7 +65,7 @@ export function hostConfigValue(container: Container, engine: Engine): object {
     Links: null,
     OomScoreAdj: 0,
     PidMode: "",
-    Privileged: false,
+    Privileged: spec.host.privileged,
     PublishAllPorts: spec.publishAll,
     ReadonlyRootfs: false,
     SecurityOpt: null,
@@ -76,6 +80,12 @@ export function hostConfigValue(container: Container, engine: Engine): object {
     ...(before(18) ? {} : { MaskedPaths: [...MASKED, ...(before(24) ? [] : ["/sys/devices/virtual/powercap"])] }),
     ...(before(18) ? {} : { ReadonlyPaths: READ_ONLY }),
   };
+}
+
+/** `on-failure:3` as the API has it. */
+export function restartPolicy(text: string): { readonly Name: string; readonly MaximumRetryCount: number } {
+  const [Name = "no", count = "0"] = text.split(":");
+  return { Name, MaximumRetryCount: Number(count) };
 }
 
 /** `container.Resources`, none of them limited. */

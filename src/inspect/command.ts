@@ -42,7 +42,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
 export const TOOL_NAMES: readonly string[] = Object.keys(TOOLS).sort();
 
 /** Tools that complain without saying who they are. */
-const NAMELESS = new Set(["ip", "bridge", "brctl", "ifconfig", "iptables"]);
+const NAMELESS = new Set(["docker", "ip", "bridge", "brctl", "ifconfig", "iptables"]);
 
 /** Runs one tool; null where there is none of this name. */
 export function runTool(name: string, args: readonly string[], machine: Machine): Printed | null {

@@ -80,7 +80,7 @@ const STIME: Column = {
   title: "STIME",
   width: fixed(5),
   right: true,
-  cell: ({ started }, _, { now }) => since(started, now),
+  cell: ({ started }, _, { now }) => clockText(started, now),
 };
 
 const COLUMNS: Readonly<Record<string, Column>> = {
@@ -131,7 +131,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 const DAY = 86_400e9;
 
 /** The hour of a start today, else the day. */
-function since(started: number, now: number): string {
+export function clockText(started: number, now: number): string {
   const date = new Date(started / 1e6);
   const two = (value: number) => String(value).padStart(2, "0");
   return now - started < DAY

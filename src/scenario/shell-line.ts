@@ -87,10 +87,12 @@ function* tokens(line: string, run: (line: string) => string): Generator<Token> 
   for (let at = 0; at < line.length; at++) {
     const letter = line[at]!;
     if (letter === "'" || letter === '"') {
-      const close = line.indexOf(letter, at + 1);
-      if (close < 0) throw new ShellError(`a closing ${letter} is missing`);
-      word = (word ?? "") + line.slice(at + 1, close);
-      at = close;
+      // Between double quotes a backslash takes the meaning of " \ $ and of a backquote.
+      const [quoted] = (letter === "'" ? /^'[^']*'/ : /^"(?:[^"\\]|\\.)*"/s).exec(line.slice(at)) ?? [];
+      if (quoted === undefined) throw new ShellError(`a closing ${letter} is missing`);
+      const inner = quoted.slice(1, -1);
+      word = (word ?? "") + (letter === "'" ? inner : inner.replace(/\\(["\\$`])/g, "$1"));
+      at += quoted.length - 1;
     } else if (letter === "`" || line.startsWith("$(", at)) {
       const start = letter === "`" ? at + 1 : at + 2;
       const close = line.indexOf(letter === "`" ? "`" : ")", start);

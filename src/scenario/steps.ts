@@ -276,7 +276,9 @@ export class Plan {
       scheduler: fabric.scheduler,
       random: net.random.fork(`program/${run.name}`),
       say(text, packet = 0) {
-        run.lines.push({ time: fabric.scheduler.now, text, packet });
+        const time = fabric.scheduler.now;
+        run.lines.push({ time, text, packet });
+        host.log.push({ time, text });
         fabric.trace?.step(STEP.program, packet, net.place, fabric.names.text(text));
       },
       exit(status) {

@@ -60,6 +60,8 @@ export interface Host {
   readonly env: Record<string, string>;
   /** Files that its programs read, by their path. */
   readonly files: Map<string, string>;
+  /** What its programs have said, as a container's log has it; `time` in virtual nanoseconds. */
+  readonly log: { readonly time: number; readonly text: string }[];
   /** The programs that run there. */
   readonly processes: ProcessTable;
 }
@@ -115,6 +117,7 @@ export class World {
       unix,
       env: {},
       files: new Map(),
+      log: [],
       processes: new ProcessTable(this.pids, scheduler),
     };
     this.hosts.set(name, host);
