@@ -5,9 +5,8 @@ import * as tcp from "../../wire/tcp.ts";
 import * as udp from "../../wire/udp.ts";
 import type { Options } from "../ip-options.ts";
 
-/** GRE without its checksum bit, ESP, AH, DCCP, SCTP, UDP-Lite: protocols that `nf_reject_verify_csum()` passes. */
-const UNVERIFIED: ReadonlySet<number> = new Set([33, 50, 51, 132, 136]);
-const GRE = 47;
+/** DCCP, GRE, ESP, AH, SCTP, UDP-Lite: protocols that `nf_reject_verify_csum()` passes. */
+const UNVERIFIED: ReadonlySet<number> = new Set([33, 47, 50, 51, 132, 136]);
 
 /**
  * True when REJECT may answer with an ICMP error: the transport checksum is right, or not there to be checked
@@ -20,7 +19,6 @@ export function checksumAllowsAnswer(packet: Packet): boolean {
   const length = packet.end - at;
   const protocol = ipv4.protocol(view, NETWORK);
   if (UNVERIFIED.has(protocol)) return true;
-  if (protocol === GRE && length >= 2 && (view.getUint16(at) & 0x8000) === 0) return true;
   // The sum runs over the IPv4 header, too, and options that were filled in have left its checksum stale.
   if ((packet.options as Options | null)?.changed === true) return false;
   const source = ipv4.source(view, NETWORK);
