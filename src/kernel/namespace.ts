@@ -408,10 +408,13 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     packet.socket = datagram.socket ?? KERNEL_SOCKET;
     packet.ignoreDf = datagram.ignoreDf === true;
     packet.segmentSize = datagram.segmentSize ?? 0;
-    const mtu = this.paths.outputMtu(packet, outDevice(this, route));
+    const out = outDevice(this, route);
+    const mtu = this.paths.outputMtu(packet, out);
     if (length > mtu && packet.segmentSize === 0) packet.fragments = cut(header, datagram.length, mtu);
+    // __ip_append_data(): of the devices here only lo computes checksums itself (NETIF_F_HW_CSUM).
     packet.partialChecksum =
-      datagram.partialChecksum === true || (datagram.protocol === ipv4.PROTOCOL_UDP && route.type === "local");
+      datagram.partialChecksum === true ||
+      (datagram.protocol === ipv4.PROTOCOL_UDP && out.isLoopback && length <= mtu);
     if (datagram.relatesTo) attach(packet, datagram.relatesTo);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
     ipv4.write(view, NETWORK, {
