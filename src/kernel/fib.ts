@@ -34,6 +34,7 @@ export interface RouteOptions {
   /** Path MTU in bytes that the route was given; 0 for none. */
   readonly mtu?: number;
   readonly protocol?: RouteProtocol;
+  readonly local?: boolean;
 }
 
 /** A route and its next hop (`struct fib_info`, `struct fib_nh`). */
@@ -54,6 +55,8 @@ export class Route {
   readonly scope: Scope;
   readonly mtu: number;
   readonly protocol: RouteProtocol;
+  /** What follows it is for this host (`RTCF_LOCAL`), as is all of our own that leaves by lo. */
+  readonly local: boolean;
 
   constructor(options: RouteOptions) {
     this.type = options.type ?? "unicast";
@@ -69,6 +72,7 @@ export class Route {
     this.scope = options.scope ?? (this.gateway !== 0 ? "global" : this.type === "local" ? "host" : "link");
     this.mtu = options.mtu ?? 0;
     this.protocol = options.protocol ?? "boot";
+    this.local = options.local ?? this.type === "local";
   }
 }
 

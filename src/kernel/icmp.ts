@@ -135,7 +135,7 @@ function showPartialChecksum({ view, end }: Packet, at: number): void {
 /** The address that the error comes from; 0 leaves it to routing. */
 function errorSource(net: Namespace, packet: Packet, offender: number): number {
   const route = packet.route as Route;
-  if (route.type === "local") return ipv4.destination(packet.view, NETWORK);
+  if (route.local) return ipv4.destination(packet.view, NETWORK);
   if (net.sysctls.get("net.ipv4.icmp_errors_use_inbound_ifaddr") === 0) return 0;
   // rt_is_input_route() is false of what stands in for the route of a bridged packet.
   if (route.table === 0 && route.type === "unicast") return 0;
@@ -153,7 +153,7 @@ export function icmpReceive(net: Namespace, packet: Packet, at: number): void {
     return;
   }
   const type = icmp.type(view, at);
-  if ((packet.route as Route).type !== "local" && !answersBroadcast(net, type)) {
+  if (!(packet.route as Route).local && !answersBroadcast(net, type)) {
     net.fabric.drop(packet, net.place, "INVALID_PROTO");
     return;
   }
@@ -187,7 +187,7 @@ function reply(net: Namespace, packet: Packet, at: number, type: number): void {
   if (options === null || !net.icmpLimits.allows(type, 0, to, net.isLocal(to))) return;
   net.sendIcmp({
     destination: options.firstHop || to,
-    source: route.type === "local" ? asked : selectAddress(net, device, to, "link"),
+    source: route.local ? asked : selectAddress(net, device, to, "link"),
     tos: ipv4.tos(view, NETWORK),
     mark: 0,
     device: 0,

@@ -83,8 +83,10 @@ export class InDevice implements Receiver {
   /** The first primary address that reaches `destination`, else the first of the scope; 0 for none. */
   select(destination: number, scope: Scope): number {
     let first = 0;
+    // With route_localnet the addresses of the host are as good as those of the link.
+    const widest = SCOPES.indexOf(this.routeLocalnet && scope === "link" ? "host" : scope);
     for (const ifa of this.addresses) {
-      if (ifa.secondary || SCOPES.indexOf(ifa.scope) > SCOPES.indexOf(scope)) continue;
+      if (ifa.secondary || SCOPES.indexOf(ifa.scope) > widest) continue;
       if (destination === 0 || ifa.contains(destination)) return ifa.address;
       if (first === 0) first = ifa.address;
     }

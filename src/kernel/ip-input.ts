@@ -69,11 +69,10 @@ function finish(packet: Packet, device: InDevice): void {
     net.fabric.drop(packet, device.device.place, "NOT_SPECIFIED");
     return;
   }
-  if (route.type === "unicast") {
+  if (route.type === "unicast" && !route.local) {
     if (packet.type === "host") forward(packet, device);
     else net.fabric.drop(packet, device.device.place, "NOT_SPECIFIED");
-  } else if (route.type === "local" || route.type === "broadcast" || route.type === "multicast")
-    localDeliver(packet, device);
+  } else if (route.local || route.type === "broadcast" || route.type === "multicast") localDeliver(packet, device);
   else refuse(packet, device, route);
 }
 

@@ -63,7 +63,7 @@ export const midnight = (net: Namespace): number => Math.floor(net.fabric.schedu
 
 /** `fib_compute_spec_dst()`: the address of ours that this packet has met. */
 function ownAddress(packet: Packet, net: Namespace): number {
-  if ((packet.route as Route).type === "local") return ipv4.destination(packet.view, NETWORK);
+  if ((packet.route as Route).local) return ipv4.destination(packet.view, NETWORK);
   const source = ipv4.source(packet.view, NETWORK);
   const flow = { destination: source, source: 0, tos: ipv4.tos(packet.view, NETWORK), mark: 0, in: 0, out: 0 };
   const back = net.fib.lookup(flow);

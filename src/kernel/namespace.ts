@@ -198,6 +198,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     const primary = device.addresses.find((other) => other.length === length && other.contains(address)) ?? added;
     added.secondary = primary !== added;
     device.insert(added);
+    this.sysctls.settle(device.device.name);
     this.addresses.set(address, device);
     this.fib.add(
       new Route({
@@ -288,7 +289,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   }
 
   isForGroup(packet: Packet): boolean {
-    return (packet.route as Route).type !== "local";
+    return !(packet.route as Route).local;
   }
 
   isLocal(address: number): boolean {

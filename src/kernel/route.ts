@@ -233,7 +233,8 @@ export function routeOutput(net: Namespace, to: Destination): OutputRoute {
   if (isLoopback(source) && !route.device!.isLoopback && !route.device!.routeLocalnet)
     return { error: "EINVAL", route: null };
   const chosen = source || preferredSource(net, route);
-  if (group) return viaDevice(net, route.device!, destination, chosen);
+  // __mkroute_output(): what leaves by lo is for this host (RTCF_LOCAL).
+  if (group || route.device!.isLoopback) return viaDevice(net, route.device!, destination, chosen);
   const exception = net.paths.exception(destination);
   const gateway = exception !== null && exception.gateway !== 0 ? exception.gateway : route.gateway;
   return { error: null, route, source: chosen, gateway };
@@ -253,7 +254,8 @@ function toSelf(net: Namespace, address: number): OutputRoute {
 
 function viaDevice(net: Namespace, device: InDevice, destination: number, source: number): OutputRoute {
   const type = destination === -1 ? "broadcast" : isMulticast(destination) ? "multicast" : "unicast";
-  const route = new Route({ type, destination, length: 32, device, table: 0 });
+  const local = type === "unicast" && device.isLoopback;
+  const route = new Route({ type, destination, length: 32, device, table: 0, local });
   return { error: null, route, source: source || selectAddress(net, device, destination, "link"), gateway: 0 };
 }
 

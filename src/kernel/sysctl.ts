@@ -28,6 +28,8 @@ const CONF_DEFAULTS = {
 export type ConfKey = keyof typeof CONF_DEFAULTS;
 export type Conf = Record<ConfKey, number>;
 
+const CONF_KEYS = Object.keys(CONF_DEFAULTS) as ConfKey[];
+
 const NET_DEFAULTS = {
   "net.core.somaxconn": 4096,
   "net.ipv4.ip_default_ttl": 64,
@@ -142,6 +144,8 @@ export class Sysctls {
     ["all", { ...CONF_DEFAULTS }],
     ["default", { ...CONF_DEFAULTS, accept_source_route: 1 }],
   ]);
+  /** What each device has been told itself: it no longer follows `default` (`ipv4_devconf.state`). */
+  private readonly told = new Map<string, Set<ConfKey>>();
   /** The first and last port of `ip_local_port_range`. */
   localPorts: readonly [number, number] = [32_768, 60_999];
   /** `tcp_congestion_control`. */
@@ -189,6 +193,11 @@ export class Sysctls {
     this.confOf(device);
   }
 
+  /** A device that has had an address follows `default` no more, `ipv4_devconf_setall()`. */
+  settle(device: string): void {
+    this.told.set(device, new Set(CONF_KEYS));
+  }
+
   /**
    * `sysctl -w key=value`.
    * @throws {RangeError} with the reason, for a key that Linux has not or hopscope does not model, or a bad value.
@@ -210,7 +219,7 @@ export class Sysctls {
       if (device === undefined || name === undefined || !isConfKey(name))
         throw new RangeError(`hopscope does not model the sysctl ${key}`);
       if (name === "forwarding") this.setForwarding(device, number);
-      else this.confOf(device)[name] = number;
+      else this.setConf(device, name, number);
     }
     this.onChange();
   }
@@ -231,6 +240,18 @@ export class Sysctls {
   private setForwarding(device: string, value: number): void {
     if (device === "all") for (const conf of this.conf.values()) conf.forwarding = value;
     else this.confOf(device).forwarding = value;
+  }
+
+  /** `devinet_conf_proc()`: a new default holds for every device that was not told otherwise. */
+  private setConf(device: string, key: ConfKey, value: number): void {
+    this.confOf(device)[key] = value;
+    if (device === "default") {
+      for (const [name, conf] of this.conf) if (name !== "all" && !this.told.get(name)?.has(key)) conf[key] = value;
+    } else if (device !== "all") {
+      const told = this.told.get(device);
+      if (told === undefined) this.told.set(device, new Set([key]));
+      else told.add(key);
+    }
   }
 
   /** It changes the addresses that `ip addr` prints, and nothing else. */

@@ -46,7 +46,8 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
 /** `tcp_v4_send_reset()`. A RST is never answered. Borrows. */
 export function answerReset(net: Namespace, packet: Packet, at: number, socket: SeenSocket | null): void {
   const { view } = packet;
-  const mayAnswer = (tcp.flags(view, at) & tcp.RST) === 0 && (packet.route as Route).type === "local";
+  const here = socket !== null || (packet.route as Route).type === "local";
+  const mayAnswer = here && (tcp.flags(view, at) & tcp.RST) === 0;
   const options = echoOptions(packet, net);
   if (mayAnswer && options !== null) {
     const fields = resetFields(view, at, packet.end - at);

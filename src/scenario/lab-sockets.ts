@@ -1,5 +1,5 @@
 import type { TcpSocket } from "../socket/tcp.ts";
-import { UdpSocket } from "../socket/udp.ts";
+import { type Discovery, UdpSocket } from "../socket/udp.ts";
 import { formatIpv4, parseIpv4 } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 import type { LabStep } from "./lab-case.ts";
@@ -18,27 +18,19 @@ export class LabSockets {
   constructor(private readonly world: World) {}
 
   udp(step: LabStep): Result {
-    const { ttl, mark, device, transparent } = this.options(step);
-    const { pmtudisc, broadcast } = step.opts ?? {};
+    const { transparent, ...options } = this.options(step);
     const socket = this.world.host(step.ns!).udp.open({
       reuse: true,
       reportErrors: true,
-      ...ttl,
-      ...mark,
-      ...device,
+      ...options,
       transparent,
-      ...(pmtudisc === undefined ? {} : { discovery: Number(pmtudisc) as 0 | 1 | 2 | 3 }),
-      broadcast: Boolean(broadcast),
+      broadcast: Boolean(step.opts?.["broadcast"]),
     });
     return this.bind(step, socket);
   }
 
   tcp(step: LabStep): Result {
-    const { ttl, mark, device, transparent } = this.options(step);
-    return this.bind(
-      step,
-      this.world.host(step.ns!).tcp.open({ reuse: true, transparent, ...ttl, ...mark, ...device }),
-    );
+    return this.bind(step, this.world.host(step.ns!).tcp.open({ reuse: true, ...this.options(step) }));
   }
 
   /** A socket that nobody can name is closed at once. */
@@ -50,11 +42,12 @@ export class LabSockets {
   }
 
   private options({ ns, opts = {} }: LabStep) {
-    const { ttl, mark, bindtodevice, transparent } = opts;
+    const { ttl, mark, pmtudisc, bindtodevice, transparent } = opts;
     return {
-      ttl: ttl === undefined ? {} : { ttl: Number(ttl) },
-      mark: mark === undefined ? {} : { mark: Number(mark) },
-      device: bindtodevice === undefined ? {} : { device: this.world.device(ns!, String(bindtodevice)).index },
+      ...(ttl === undefined ? {} : { ttl: Number(ttl) }),
+      ...(mark === undefined ? {} : { mark: Number(mark) }),
+      ...(pmtudisc === undefined ? {} : { discovery: Number(pmtudisc) as Discovery }),
+      ...(bindtodevice === undefined ? {} : { device: this.world.device(ns!, String(bindtodevice)).index }),
       transparent: Boolean(transparent),
     };
   }
@@ -100,8 +93,10 @@ export class LabSockets {
         return receiveDatagrams(socket);
       case "errq":
         return errorQueue(socket);
-      default:
-        return {};
+      default: {
+        const failed = socket.shutdown(HOW[step.how ?? 1]!);
+        return failed === null ? {} : { err: failed };
+      }
     }
   }
 

@@ -16,7 +16,7 @@ export class SegmentDatagram implements Datagram {
   anySource = false;
   readonly protocol = ipv4.PROTOCOL_TCP;
   ttl = 0;
-  readonly dontFragment = true;
+  dontFragment = true;
   identification = 0;
   partialChecksum = true;
   segmentSize = 0;
@@ -40,6 +40,9 @@ export class SegmentDatagram implements Datagram {
     this.device = options.device ?? 0;
     this.anySource = socket.transparent;
     this.ttl = timeWait ? 0 : (options.ttl ?? 0);
+    // What cannot be cut needs no identification: a listener's answer, whatever its options.
+    const { discovery = 1 } = options;
+    this.dontFragment = anonymous || discovery === 1 || discovery === 2;
     this.partialChecksum = !timeWait;
     this.identification = anonymous ? 0 : socket.identification;
     const count = segment.segmentSize === 0 ? 1 : Math.ceil(segment.length / segment.segmentSize);

@@ -7,6 +7,7 @@ import { formatIpv4 } from "../wire/address.ts";
 import type { TcpSockets } from "./tcp.ts";
 import type { Flow } from "./tcp-flows.ts";
 import type { TcpBound } from "./tcp-ports.ts";
+import type { Discovery } from "./udp.ts";
 
 export interface Endpoint {
   readonly address: number;
@@ -18,6 +19,7 @@ export interface TcpOptions {
   readonly ttl?: number;
   readonly tos?: number;
   readonly mark?: number;
+  readonly discovery?: Discovery;
   /** Index of the only device it uses (`SO_BINDTODEVICE`). */
   readonly device?: number;
   /** `IP_TRANSPARENT`. */
@@ -132,6 +134,11 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
 
   get state(): TcpState {
     return this.connection?.state ?? (this.listening ? "LISTEN" : "CLOSE");
+  }
+
+  /** For the output path. */
+  get ignoresPathMtu(): boolean {
+    return (this.options.discovery ?? 1) >= 3;
   }
 
   get mark(): number {

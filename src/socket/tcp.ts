@@ -430,8 +430,9 @@ export class TcpSockets implements Transport {
 
   /** `tcp_v4_mtu_reduced()`. */
   private pathShrank(socket: TcpSocket): void {
+    const { discovery = 1 } = socket.options;
     const mtu = this.pathMtu(socket);
-    if (mtu === null) return;
+    if (mtu === null || discovery === 0 || discovery > 3) return;
     if (socket.busy) socket.pendingMtu = mtu;
     else socket.connection!.reducePathMtu(mtu);
   }

@@ -3,6 +3,7 @@ import { NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import type { CallListener } from "../trace/socket-call.ts";
 import { formatIpv4 } from "../wire/address.ts";
+import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as udp from "../wire/udp.ts";
 import { errnoOf } from "./icmp-errno.ts";
@@ -27,6 +28,12 @@ export interface SocketError {
   readonly packet: number;
 }
 
+/**
+ * `IP_MTU_DISCOVER`: 0 never sets DF, 1 sets it while it fits, 2 insists, 3 insists and ignores what was learned; 4 and
+ * 5 never set it, ignore and learn nothing, and 4 refuses what the first link cannot take whole.
+ */
+export type Discovery = 0 | 1 | 2 | 3 | 4 | 5;
+
 export interface UdpOptions {
   readonly ttl?: number;
   readonly tos?: number;
@@ -37,8 +44,7 @@ export interface UdpOptions {
   /** `IP_TRANSPARENT`. */
   readonly transparent?: boolean;
   readonly reuse?: boolean;
-  /** `IP_MTU_DISCOVER`: 0 never sets DF, 1 sets it while it fits, 2 insists, 3 insists and ignores what was learned. */
-  readonly discovery?: 0 | 1 | 2 | 3;
+  readonly discovery?: Discovery;
   /** `IP_RECVERR`: every error, not only the final ones, is reported. */
   readonly reportErrors?: boolean;
 }
@@ -64,6 +70,8 @@ export class UdpSocket implements Bound, SeenSocket {
   readonly errors: SocketError[] = [];
   /** `SO_ERROR`: reported once, by the next call. */
   pending: Errno | null = null;
+  /** Whether `shutdown()` has ended what it sends; what arrives is read all the same. */
+  private silent = false;
   /** Called when something arrived; null leaves it in `received`. */
   onReceive: ((datagram: Received) => void) | null = null;
   onError: ((error: SocketError) => void) | null = null;
@@ -93,7 +101,7 @@ export class UdpSocket implements Bound, SeenSocket {
 
   /** For the output path. */
   get ignoresPathMtu(): boolean {
-    return this.options.discovery === 3;
+    return (this.options.discovery ?? 1) >= 3;
   }
 
   bind(address: number, port: number): Errno | null {
@@ -113,6 +121,20 @@ export class UdpSocket implements Bound, SeenSocket {
   send(data: Uint8Array, to: UdpDestination | null = null, parent = 0): Errno | null {
     this.sockets.onCall?.(this, { name: "send", data: data.slice(), to });
     return this.sockets.send(this, data, to ?? this.peer, parent);
+  }
+
+  /** `inet_shutdown()`: it holds for a socket without a peer, too, which is told otherwise. */
+  shutdown(how: "read" | "write" | "both"): Errno | null {
+    this.sockets.onCall?.(this, { name: "shutdown", how });
+    if (how !== "read") this.silent = true;
+    return this.peer === null ? "ENOTCONN" : null;
+  }
+
+  /** `sock_alloc_send_skb()`: what the last datagram met is told only where the next could have gone out. */
+  takeSendError(): Errno | null {
+    const { pending } = this;
+    this.pending = null;
+    return pending ?? (this.silent ? "EPIPE" : null);
   }
 
   close(): void {
@@ -207,24 +229,21 @@ export class UdpSockets implements Transport {
     if (path.broadcast && options.broadcast !== true) return "EACCES";
     const length = udp.UDP_HEADER + data.length;
     const discovery = options.discovery ?? 1;
-    const fits = length + ipv4.IPV4_HEADER <= (discovery === 3 ? path.linkMtu : path.mtu);
-    if (!fits && discovery >= 2) {
+    const fits = length + ipv4.IPV4_HEADER <= (socket.ignoresPathMtu ? path.linkMtu : path.mtu);
+    const cuts = discovery < 2 || discovery === 5;
+    if (!fits && !cuts) {
       if (options.reportErrors === true) socket.errors.push(localError("EMSGSIZE", path.mtu, to));
       return "EMSGSIZE";
     }
-    // sock_alloc_send_skb(): what the last datagram met is told only where the next could have gone out.
-    if (socket.pending !== null) {
-      const { pending } = socket;
-      socket.pending = null;
-      return pending;
-    }
+    const failed = socket.takeSendError();
+    if (failed !== null) return failed;
     const error = this.stack.send({
       ...where,
       protocol: ipv4.PROTOCOL_UDP,
       ttl: options.ttl ?? 0,
-      dontFragment: discovery >= 2 || (discovery === 1 && fits),
-      ignoreDf: discovery < 2,
-      withoutId: discovery >= 2 && socket.peer === null,
+      dontFragment: discovery === 2 || discovery === 3 || (discovery === 1 && fits),
+      ignoreDf: cuts,
+      withoutId: (discovery === 2 || discovery === 3) && socket.peer === null,
       length,
       parent,
       socket,
@@ -320,16 +339,18 @@ export class UdpSockets implements Transport {
     const to = { address: ipv4.destination(view, at), port: udp.destinationPort(view, transport) };
     const socket = this.find(ipv4.source(view, at), udp.sourcePort(view, transport), to, packet.device);
     if (socket === null) return;
-    if (error.type === 5 || (error.type === 3 && error.code === 4)) this.stack.noteError(packet, at, error);
-    const news = errnoOf(error);
-    if (news === null) return;
-    const connected = socket.peer !== null;
     const { options } = socket;
+    const { discovery = 1 } = options;
+    const tooBig = error.type === icmp.UNREACHABLE && error.code === icmp.FRAGMENTATION_NEEDED;
+    if (error.type === icmp.REDIRECT || (tooBig && discovery < 4)) this.stack.noteError(packet, at, error);
+    const news = errnoOf(error);
+    if (news === null || (tooBig && discovery === 0)) return;
+    const connected = socket.peer !== null;
     const entry: SocketError = { errno: news.errno, error, to, packet: packet.id };
     if (options.reportErrors === true) {
       socket.errors.push(entry);
       socket.pending = news.errno;
-    } else if (connected && news.final) socket.pending = news.errno;
+    } else if (connected && (news.final || tooBig)) socket.pending = news.errno;
     socket.onError?.(entry);
   }
 }
