@@ -5,6 +5,8 @@ export interface SocketOwner {
   readonly gid?: number;
   /** The kernel's own, which no program opened and no user owns. */
   readonly kernel?: boolean;
+  /** No program holds it: not accepted yet, closed, or in TIME_WAIT (`sk->sk_socket` is null). */
+  readonly orphan?: boolean;
 }
 
 /** What ICMP and TCP answer with by themselves (`ipv4_icmp_sk`, `ipv4_tcp_sk`). */

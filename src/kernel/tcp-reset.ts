@@ -43,7 +43,7 @@ export function sendReset(net: Namespace, packet: Packet, at: number): void {
   net.fabric.drop(packet, net.place, "NO_SOCKET");
 }
 
-/** `tcp_v4_send_reset()`. A RST is never answered. Borrows. */
+/** `tcp_v4_send_reset()`: a RST of the socket that the segment was for, if any; one is never answered. Borrows. */
 export function answerReset(net: Namespace, packet: Packet, at: number, socket: SeenSocket | null): void {
   const { view } = packet;
   const here = socket !== null || (packet.route as Route).type === "local";
@@ -67,7 +67,7 @@ export function answerReset(net: Namespace, packet: Packet, at: number, socket: 
       options,
       length: tcp.TCP_HEADER,
       parent: packet.id,
-      socket: null,
+      socket,
       write(reset, start) {
         tcp.write(reset.view, start, fields);
         tcp.setChecksum(reset.view, start, tcp.TCP_HEADER, source, destination);

@@ -82,6 +82,8 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   private writeShut = false;
   /** The program has closed it. */
   closed = false;
+  /** A program has it, until the end of `close()` (`sock_orphan()`). */
+  held = true;
   /** IPv4 identification of the next segment. */
   identification = 0;
   /** A program is inside a call: what arrives waits in `pending`. */
@@ -162,9 +164,8 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     );
   }
 
-  /** For rules that ask for the owner: no program stands behind it any more. */
-  get kernel(): boolean {
-    return this.closed;
+  get orphan(): boolean {
+    return !this.held || this.connection?.window.isFrozen === true;
   }
 
   bind(address: number, port: number): Errno | null {
@@ -180,7 +181,9 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   /** The next established connection, or null. */
   accept(): TcpSocket | null {
     const accepted = this.waiting.shift() ?? null;
-    if (accepted !== null) this.sockets.onCall?.(this, { name: "accept", accepted });
+    if (accepted === null) return null;
+    accepted.held = true;
+    this.sockets.onCall?.(this, { name: "accept", accepted });
     return accepted;
   }
 
@@ -289,7 +292,10 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     if (this.listening) this.sockets.stopListening(this);
     else if (this.connection !== null) {
       if (this.state !== "CLOSE") this.sockets.tell("closes", this);
-      this.locked(() => this.connection?.close());
+      this.locked(() => {
+        this.connection?.close();
+        this.held = false;
+      });
     }
     if (this.state === "CLOSE") this.sockets.release(this);
   }
@@ -303,7 +309,10 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     if (this.listening) this.sockets.stopListening(this);
     else if (this.connection !== null) {
       if (this.state !== "CLOSE") this.sockets.tell("aborts", this);
-      this.locked(() => this.connection?.abort());
+      this.locked(() => {
+        this.connection?.abort();
+        this.held = false;
+      });
     }
     if (this.state === "CLOSE") this.sockets.release(this);
   }

@@ -264,7 +264,7 @@ export class TcpSockets implements Transport {
     const fate = socket.connection!.receive(segment);
     this.depth--;
     if (fate === "reset") {
-      stack.resetTcp(packet, at, socket);
+      stack.resetTcp(packet, at, socket.listener ?? socket);
       stack.drop(packet, "TCP_RESET");
     } else if (fate === "reopen") this.reopen(socket, packet, at);
     else if (fate === "accepted") stack.deliver(packet, socket.name);
@@ -359,6 +359,7 @@ export class TcpSockets implements Transport {
     const { view } = packet;
     const child = new TcpSocket(this, listener.options);
     child.listener = listener;
+    child.held = false;
     child.address = child.localAddress = ipv4.destination(view, NETWORK);
     child.port = tcp.destinationPort(view, at);
     child.remoteAddress = ipv4.source(view, NETWORK);

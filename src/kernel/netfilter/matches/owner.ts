@@ -27,9 +27,10 @@ class OwnerMatch implements Match {
 
   matches(packet: Packet): boolean {
     const owner = packet.socket as SocketOwner | null;
-    if ((owner !== null) !== (this.exists ?? owner !== null)) return false;
+    const exists = owner !== null && owner.orphan !== true;
+    if (exists !== (this.exists ?? exists)) return false;
     // Where no user is behind a packet, only what is inverted passes.
-    if (owner === null || owner.kernel === true) return (this.user?.not ?? true) && (this.group?.not ?? true);
+    if (!exists || owner.kernel === true) return (this.user?.not ?? true) && (this.group?.not ?? true);
     return covers(this.user, owner.uid ?? 0) && covers(this.group, owner.gid ?? 0);
   }
 
