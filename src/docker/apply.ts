@@ -27,7 +27,8 @@ export function perform(operation: Operation, world: World, processes: Processes
       addNamespace(world, operation.name);
       return;
     case "bridge":
-      world.addBridge({ ...operation, mac: parseMac(operation.mac) });
+      // br_dev_newlink(): one that is made with an address looks at its ports.
+      world.addBridge({ ...operation, mac: parseMac(operation.mac) }).selectPortStates();
       return;
     case "veth": {
       const [host, inside] = operation.ends.map((end) => endOptions(end, operation.mtu));
@@ -54,7 +55,9 @@ export function perform(operation: Operation, world: World, processes: Processes
     case "address": {
       const { address, length } = parseInterface(operation.address);
       const { net } = world.host(operation.namespace);
-      net.addAddress(world.inDevice(operation.namespace, operation.device), address, length);
+      const device = world.inDevice(operation.namespace, operation.device);
+      if (operation.broadcast) net.addAddress(device, address, length);
+      else net.addAddress(device, address, length, "global", 0);
       return;
     }
     case "up":

@@ -22,6 +22,8 @@ export interface Engine {
   readonly forwardsFromHost: boolean;
   /** `ip6tables` is on without being asked for. */
   readonly ip6tables: boolean;
+  /** Its addresses have their broadcast addresses (netlink's `AddrAdd()`). */
+  readonly broadcasts: boolean;
   /** A container's new address is announced by three gratuitous ARP requests. */
   readonly announces: boolean;
 }
@@ -34,11 +36,12 @@ const CLASSIC: Omit<Engine, "name" | "version" | "api"> = {
   gatewayPriority: false,
   forwardsFromHost: false,
   ip6tables: false,
+  broadcasts: true,
   announces: false,
 };
 
 export const ENGINES: readonly Engine[] = [
-  { ...CLASSIC, name: "17.05", version: "17.05.0-ce", api: "1.29", rules: "17.05" },
+  { ...CLASSIC, name: "17.05", version: "17.05.0-ce", api: "1.29", rules: "17.05", broadcasts: false },
   { ...CLASSIC, name: "19.03", version: "19.03.15", api: "1.40" },
   {
     ...CLASSIC,
@@ -57,6 +60,7 @@ export const ENGINES: readonly Engine[] = [
     gatewayPriority: false,
     forwardsFromHost: false,
     ip6tables: true,
+    broadcasts: true,
     announces: false,
   },
   { ...modern("28.0", "28.0.0"), api: "1.48", rules: "28.0" },
@@ -79,6 +83,7 @@ function modern(name: string, version: string) {
     gatewayPriority: true,
     forwardsFromHost: true,
     ip6tables: true,
+    broadcasts: true,
     announces: true,
   };
 }

@@ -35,7 +35,14 @@ export type Operation =
   | { readonly kind: "dummy"; readonly namespace: string; readonly device: string }
   /** Three gratuitous ARP requests, a second apart. */
   | { readonly kind: "announce"; readonly namespace: string; readonly device: string; readonly address: string }
-  | { readonly kind: "address"; readonly namespace: string; readonly device: string; readonly address: string }
+  | {
+      readonly kind: "address";
+      readonly namespace: string;
+      readonly device: string;
+      readonly address: string;
+      /** With the broadcast address that goes with it. */
+      readonly broadcast: boolean;
+    }
   | { readonly kind: "up"; readonly namespace: string; readonly device: string }
   | { readonly kind: "remove-device"; readonly namespace: string; readonly device: string }
   | { readonly kind: "route" | "remove-route"; readonly namespace: string; readonly route: string }
@@ -104,7 +111,11 @@ export function formatOperation(operation: Operation, host: string): string[] {
   const exec = (namespace: string) => (namespace === host ? "" : `ip netns exec ${namespace} `);
   switch (operation.kind) {
     case "namespace":
-      return [`ip netns add ${operation.name}`, `mkdir -p /etc/netns/${operation.name}`];
+      return [
+        `ip netns add ${operation.name}`,
+        `ip -n ${operation.name} link set lo up`,
+        `mkdir -p /etc/netns/${operation.name}`,
+      ];
     case "bridge":
       return [`ip link add ${operation.device} address ${operation.mac} mtu ${operation.mtu} type bridge`];
     case "veth":
@@ -124,8 +135,10 @@ export function formatOperation(operation: Operation, host: string): string[] {
       const { namespace, device, address } = operation;
       return [`${exec(namespace)}arping -U -c 3 -I ${device} ${address}`];
     }
-    case "address":
-      return [`${ip(operation.namespace)} addr add ${operation.address} dev ${operation.device}`];
+    case "address": {
+      const { namespace, address, broadcast, device } = operation;
+      return [`${ip(namespace)} addr add ${address} ${broadcast ? "brd + " : ""}dev ${device}`];
+    }
     case "up":
       return [`${ip(operation.namespace)} link set ${operation.device} up`];
     case "remove-device":

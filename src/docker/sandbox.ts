@@ -1,25 +1,29 @@
 import { Sysctls } from "../kernel/sysctl.ts";
-import { formatIpv4, formatMac, parseIpv4 } from "../wire/address.ts";
+import { formatIpv4, formatMac } from "../wire/address.ts";
 import type { UpperKind } from "../world/world.ts";
 import { type AttachmentSpec, refuse } from "./command.ts";
-import { type ContainerDns, containerDns, EMBEDDED_DNS, type HostsRecord, hostsFile } from "./container-files.ts";
 import type { Daemon } from "./daemon.ts";
-import { isBefore } from "./engine.ts";
 import { containerMac, hexadecimal, vethName } from "./identity.ts";
 import { findImage } from "./image.ts";
 import { holds } from "./ipam.ts";
-import { type PortBinding, processOf } from "./model.ts";
-import type { Operation, ProcessProgram, ProcessSpec } from "./operation.ts";
-import { DOCKERD_PID } from "./process-list.ts";
-import type { ContainerRecord, EndpointRecord, ExposedPort, MappedPort, NetworkRecord } from "./record.ts";
-import type { RuleChange } from "./rule-change.ts";
+import { processOf } from "./model.ts";
+import type { Operation } from "./operation.ts";
+import { PublishedPorts } from "./published-ports.ts";
+import type { ContainerRecord, EndpointRecord, NetworkRecord } from "./record.ts";
+import { SandboxFiles } from "./sandbox-files.ts";
 
 /** One container's networking: its namespace, its devices, its ports, its files. */
 export class Sandbox {
+  private readonly ports: PublishedPorts;
+  private readonly files: SandboxFiles;
+
   constructor(
     private readonly daemon: Daemon,
     private readonly container: ContainerRecord,
-  ) {}
+  ) {
+    this.ports = new PublishedPorts(daemon, container);
+    this.files = new SandboxFiles(daemon, container);
+  }
 
   start(): void {
     const { daemon, container } = this;
@@ -45,7 +49,7 @@ export class Sandbox {
       container.finished = null;
       throw error;
     }
-    this.writeFiles();
+    this.files.write();
     this.bind();
     container.shim = daemon.nextPid();
     container.processes = [{ pid: daemon.nextPid(), parent: container.shim, command: processOf(container) }];
@@ -88,7 +92,7 @@ export class Sandbox {
   stop(): void {
     const { daemon, container } = this;
     if (container.state !== "running") return;
-    daemon.step(`container ${container.name}: its ports go`, this.unmapPorts());
+    daemon.step(`container ${container.name}: its ports go`, this.ports.unmap());
     for (const endpoint of container.endpoints.splice(0)) this.leave(endpoint);
     container.state = "exited";
     container.finished = daemon.now;
@@ -109,7 +113,7 @@ export class Sandbox {
   connect(attachment: AttachmentSpec): void {
     this.join(attachment);
     this.chooseGateway();
-    this.writeFiles();
+    this.files.write();
   }
 
   disconnect(network: NetworkRecord): void {
@@ -120,7 +124,7 @@ export class Sandbox {
     if (endpoint!.isGateway) this.releaseGateway(endpoint!);
     this.leave(endpoint!);
     this.chooseGateway();
-    this.writeFiles();
+    this.files.write();
   }
 
   // Endpoints.
@@ -249,10 +253,12 @@ export class Sandbox {
     ];
   }
 
-  private address({ device, address, length }: EndpointRecord): Operation[] {
+  private address({ device, address: own, length }: EndpointRecord): Operation[] {
     const { namespace } = this.container;
+    const { broadcasts: broadcast } = this.daemon.engine;
+    const address = `${formatIpv4(own)}/${length}`;
     return [
-      { kind: "address", namespace, device, address: `${formatIpv4(address)}/${length}` },
+      { kind: "address", namespace, device, address, broadcast },
       { kind: "up", namespace, device },
     ];
   }
@@ -291,14 +297,14 @@ export class Sandbox {
     daemon.step(`container ${container.name}: its default route`, [
       { kind: "route", namespace: container.namespace, route },
     ]);
-    this.mapPorts(endpoint);
+    this.ports.map(endpoint);
   }
 
   private releaseGateway(endpoint: EndpointRecord): void {
     const { daemon, container } = this;
     endpoint.isGateway = false;
     daemon.step(`container ${container.name}: its default route moves`, [
-      ...this.unmapPorts(),
+      ...this.ports.unmap(),
       { kind: "remove-route", namespace: container.namespace, route: this.defaultRoute(endpoint) },
     ]);
   }
@@ -307,194 +313,6 @@ export class Sandbox {
     if (network.upper?.mode === "l3") return `default dev ${device}`;
     return `default via ${formatIpv4(gateway!)} dev ${device}`;
   }
-
-  private mapPorts(endpoint: EndpointRecord): void {
-    const { daemon, container } = this;
-    const { network } = endpoint;
-    if (network.rules === null || network.internal) return;
-    for (const spec of container.wanted) {
-      const given = spec.hostAddress === "" ? daemon.options.publishAddress : spec.hostAddress;
-      // Until 19.03 one socket without an address of its own took IPv6 as well.
-      const everywhere = given === "0.0.0.0" && !isBefore(daemon.engine, 20);
-      const routed = network.gatewayMode === "routed";
-      const hostPort = routed ? 0 : daemon.ports.allocate(spec, given);
-      const { protocol, containerPort } = spec;
-      const port = {
-        protocol,
-        address: formatIpv4(endpoint.address),
-        port: containerPort,
-        hostAddress: given,
-        hostPort,
-      };
-      const changes: RuleChange[] = [];
-      const operations = daemon.program(daemon.firewall.port(network.rules, port), changes);
-      const binding: PortBinding = { protocol, hostAddress: given, hostPort, containerPort };
-      const proxies =
-        routed || !daemon.options.userlandProxy
-          ? []
-          : this.proxies(binding, endpoint, everywhere && spec.hostAddress === "");
-      for (const process of proxies) operations.push({ kind: "start", namespace: daemon.namespace, process });
-      if (protocol === "udp")
-        operations.push({ kind: "forget", namespace: daemon.namespace, flows: { udpPort: hostPort } });
-      const exposed = routed ? null : this.exposed(binding, endpoint);
-      if (exposed !== null) operations.push({ kind: "expose", ...exposed });
-      daemon.processes.push(...proxies);
-      container.mapped.push({ binding, changes, proxies, exposed });
-      if (!routed)
-        container.ports = [
-          ...container.ports,
-          binding,
-          ...(everywhere && spec.hostAddress === "" ? [{ ...binding, hostAddress: "::" }] : []),
-        ];
-      daemon.step(
-        `container ${container.name}: publishes ${given}:${hostPort} as ${containerPort}/${protocol}`,
-        operations,
-      );
-    }
-  }
-
-  /** Docker Desktop: the port of the machine itself, which the virtual machine's is not. */
-  private exposed(binding: PortBinding, endpoint: EndpointRecord): ExposedPort | null {
-    const { desktop } = this.daemon.host;
-    const { protocol, hostAddress, hostPort, containerPort } = binding;
-    if (desktop === null || protocol === "sctp" || hostAddress.includes(":")) return null;
-    const inside = `${formatIpv4(endpoint.address)}:${containerPort}`;
-    return { at: desktop.port, port: `${protocol}:${hostAddress}:${hostPort}:${protocol}:${inside}` };
-  }
-
-  /** docker-proxy, once for each address that it listens on. */
-  private proxies(binding: PortBinding, endpoint: EndpointRecord, both: boolean): ProcessSpec[] {
-    const { daemon } = this;
-    const { protocol, hostPort, containerPort } = binding;
-    const listens = isBefore(daemon.engine, 28) ? "" : " -use-listen-fd";
-    return [binding.hostAddress, ...(both ? ["::"] : [])].map((hostAddress) => {
-      const command =
-        `${daemon.options.proxyPath} -proto ${protocol} -host-ip ${hostAddress} -host-port ${hostPort} ` +
-        `-container-ip ${formatIpv4(endpoint.address)} -container-port ${containerPort}${listens}`;
-      const meets = protocol !== "sctp" && !hostAddress.includes(":");
-      return {
-        pid: daemon.nextPid(),
-        parent: DOCKERD_PID,
-        command,
-        program: meets ? proxyProgram(protocol, binding, endpoint) : null,
-      };
-    });
-  }
-
-  private unmapPorts(): Operation[] {
-    const { daemon, container } = this;
-    const operations: Operation[] = [];
-    for (const { binding, changes, proxies, exposed } of container.mapped.splice(0) as MappedPort[]) {
-      operations.push(...daemon.withdraw([...changes]));
-      for (const process of proxies) {
-        operations.push({ kind: "stop", namespace: daemon.namespace, process });
-        daemon.processes.splice(daemon.processes.indexOf(process), 1);
-      }
-      if (exposed !== null) operations.push({ kind: "unexpose", ...exposed });
-      daemon.ports.release(binding.protocol, binding.hostAddress, binding.hostPort);
-    }
-    container.ports = [];
-    return operations;
-  }
-
-  // Files.
-
-  private writeFiles(): void {
-    const { daemon, container } = this;
-    const { spec, namespace, name } = container;
-    const { networking } = spec;
-    if (networking.kind === "container") {
-      const shared = daemon.containerOf(networking.container);
-      container.hostsFile = shared.hostsFile;
-      container.resolvConf = shared.resolvConf;
-      return;
-    }
-    const embedded = container.endpoints.some(({ network }) => network.name !== "bridge");
-    const dns = { ...spec, dns: spec.dns.length > 0 ? spec.dns : daemon.options.dns };
-    const host = networking.kind === "host";
-    const resolver = containerDns(daemon.engine, daemon.host.resolvConf, dns, embedded);
-    container.hostsFile =
-      host && spec.extraHosts.length === 0
-        ? daemon.host.hostsFile
-        : hostsFile(daemon.engine, [...this.extraHosts(), ...this.ownAddresses()]);
-    container.resolvConf = host ? daemon.host.resolvConf : resolver.text;
-    if (host) return;
-    daemon.step(`container ${name}: its files`, [
-      { kind: "file", namespace, path: "/etc/hosts", text: container.hostsFile },
-      { kind: "file", namespace, path: "/etc/resolv.conf", text: container.resolvConf },
-      { kind: "file", namespace, path: "/etc/hostname", text: `${container.hostname}\n` },
-      { kind: "environment", namespace, values: container.environment },
-    ]);
-    if (embedded && container.resolver === null) this.startResolver(resolver);
-  }
-
-  private extraHosts(): HostsRecord[] {
-    const { daemon, container } = this;
-    const gateway = daemon.host.desktop?.hostAddress ?? daemon.networks.get("bridge")!.ipam!.gateway!;
-    return container.spec.extraHosts.map(({ host, address }) => ({
-      address: address === "host-gateway" ? formatIpv4(gateway) : address,
-      names: host,
-    }));
-  }
-
-  private ownAddresses(): HostsRecord[] {
-    const { hostname, endpoints } = this.container;
-    const [first] = hostname.split(".");
-    const names = first === hostname ? hostname : `${hostname} ${first}`;
-    return endpoints.map(({ address }) => ({ address: formatIpv4(address), names }));
-  }
-
-  /** dockerd answers on 127.0.0.11 inside the container, at two ports of its own. */
-  private startResolver(dns: ContainerDns): void {
-    const { daemon, container } = this;
-    const { namespace, name } = container;
-    const random = daemon.random.fork(`resolver/${name}`);
-    const tcp = 32_768 + random.below(28_232);
-    const udp = 32_768 + random.below(28_232);
-    const upstreams = container.endpoints.some(({ isGateway }) => isGateway) ? dns.upstreams : [];
-    const local = upstreams.length > 0 && upstreams.every((server) => server.startsWith("127."));
-    const fromHost = !dns.chosen && (daemon.engine.forwardsFromHost || local);
-    const asksFrom = fromHost ? daemon.namespace : namespace;
-    const servers = upstreams.length === 0 ? "" : `; asks ${upstreams.join(", ")} from ${asksFrom}`;
-    const addresses = upstreams.filter((server) => !server.includes(":")).map(parseIpv4);
-    const process: ProcessSpec = {
-      pid: 0,
-      parent: 0,
-      command: `dockerd: DNS on ${EMBEDDED_DNS}:${udp}/udp and :${tcp}/tcp${servers}`,
-      program: { kind: "resolver", port: udp, tcpPort: tcp, upstreams: addresses, asksFrom },
-    };
-    container.resolver = { namespace, process };
-    daemon.step(`container ${name}: the embedded DNS server`, [
-      ...resolverRules(udp, tcp).map((change): Operation => ({ kind: "rules", namespace, change })),
-      { kind: "start", namespace, process },
-    ]);
-  }
-}
-
-const proxyProgram = (protocol: "tcp" | "udp", binding: PortBinding, { address }: EndpointRecord): ProcessProgram => ({
-  kind: "proxy",
-  options: {
-    protocol,
-    host: { address: parseIpv4(binding.hostAddress), port: binding.hostPort },
-    container: { address, port: binding.containerPort },
-  },
-});
-
-/** `setupIptablesNAT()` of libnetwork's resolver. */
-function resolverRules(udp: number, tcp: number): RuleChange[] {
-  const append = (chain: string, rule: string): RuleChange => ({ kind: "append", table: "nat", chain, rule });
-  const to = `-d ${EMBEDDED_DNS}/32`;
-  const from = `-s ${EMBEDDED_DNS}/32`;
-  return [
-    { kind: "chain", table: "nat", chain: "DOCKER_OUTPUT" },
-    { kind: "chain", table: "nat", chain: "DOCKER_POSTROUTING" },
-    append("OUTPUT", `${to} -j DOCKER_OUTPUT`),
-    append("POSTROUTING", `${to} -j DOCKER_POSTROUTING`),
-    append("DOCKER_OUTPUT", `${to} -p tcp -m tcp --dport 53 -j DNAT --to-destination ${EMBEDDED_DNS}:${tcp}`),
-    append("DOCKER_POSTROUTING", `${from} -p tcp -m tcp --sport ${tcp} -j SNAT --to-source :53`),
-    append("DOCKER_OUTPUT", `${to} -p udp -m udp --dport 53 -j DNAT --to-destination ${EMBEDDED_DNS}:${udp}`),
-    append("DOCKER_POSTROUTING", `${from} -p udp -m udp --sport ${udp} -j SNAT --to-source :53`),
-  ];
 }
 
 /** The first stays first, the others follow by name; Docker's own order of the others is a map's. */
