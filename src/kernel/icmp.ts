@@ -14,9 +14,16 @@ const MAX_ERROR = 576;
 const BURST = 6;
 const LAST_TYPE = 18;
 
+/** One host as errors and redirects to it are counted, by one clock (`struct inet_peer`). Nanoseconds. */
+export interface Peer {
+  tokens: number;
+  last: number;
+  redirects: number;
+}
+
 /** `inet_peer_xrlim_allow()` and the global bucket: how many errors may still go out. Times in nanoseconds. */
 export class IcmpLimits {
-  private readonly peers = new Map<number, { tokens: number; last: number }>();
+  private readonly peers = new Map<number, Peer>();
   private credit = 0;
   private stamp = Number.NEGATIVE_INFINITY;
 
@@ -33,11 +40,17 @@ export class IcmpLimits {
     return this.take(target, interval, BURST * interval);
   }
 
-  /** The bucket of one host (`struct inet_peer`), filled up to `most`. */
+  peer(target: number): Peer {
+    let peer = this.peers.get(target);
+    if (peer === undefined)
+      this.peers.set(target, (peer = { tokens: 0, last: this.net.fabric.scheduler.now - 60e9, redirects: 0 }));
+    return peer;
+  }
+
+  /** From the bucket of one host, filled up to `most`. */
   private take(target: number, interval: number, most: number): boolean {
     const now = this.net.fabric.scheduler.now;
-    let peer = this.peers.get(target);
-    if (peer === undefined) this.peers.set(target, (peer = { tokens: 0, last: now - 60e9 }));
+    const peer = this.peer(target);
     peer.tokens = Math.min(peer.tokens + now - peer.last, most);
     peer.last = now;
     if (peer.tokens < interval) return false;

@@ -46,7 +46,6 @@ import type {
   Transport,
 } from "./protocol.ts";
 import { type DefragUser, Reassembly } from "./reassembly.ts";
-import type { RedirectPeer } from "./redirect.ts";
 import { routeInput, routeOutput } from "./route.ts";
 import { KERNEL_SOCKET, RAW_SOCKET } from "./socket-owner.ts";
 import { Sysctls } from "./sysctl.ts";
@@ -99,7 +98,6 @@ export class Namespace implements NetworkStack, DeviceWatcher {
   raw: RawTap | null = null;
   /** What the sender of a packet that a hook keeps is told (`NF_DROP_ERR()`); null when it was only taken aside. */
   dropError: Errno | null = "EPERM";
-  readonly redirectPeers = new Map<number, RedirectPeer>();
   sets = new Map<string, IpSet>();
   /** What rules share by name (`Match.shares`). */
   readonly ruleState = new Map<string, object>();
@@ -414,8 +412,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     if (length > mtu && packet.segmentSize === 0) packet.fragments = cut(header, datagram.length, mtu);
     // __ip_append_data(): of the devices here only lo computes checksums itself (NETIF_F_HW_CSUM).
     packet.partialChecksum =
-      datagram.partialChecksum === true ||
-      (datagram.protocol === ipv4.PROTOCOL_UDP && out.isLoopback && length <= mtu);
+      datagram.partialChecksum === true || (datagram.protocol === ipv4.PROTOCOL_UDP && out.isLoopback && length <= mtu);
     if (datagram.relatesTo) attach(packet, datagram.relatesTo);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
     ipv4.write(view, NETWORK, {

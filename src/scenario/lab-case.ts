@@ -100,6 +100,8 @@ export interface LabResult {
   name: string | null;
   /** The release, where a kernel answered. */
   kernel?: string;
+  /** When it was given each step, milliseconds since the first. */
+  times?: number[];
   steps: LabStepResult[];
   final: {
     conntrack: Record<string, unknown[]>;

@@ -59,8 +59,8 @@ const REQUIRED: Readonly<Record<string, readonly (keyof LabStep)[]>> = {
 };
 
 /** Runs a case and tells all that happened, in the format that the kernel harness answers with. @throws {LabFault}. */
-export function runLab(lab: LabCase, seed?: number): LabResult {
-  return new Lab(lab, seed).run();
+export function runLab(lab: LabCase, seed?: number, times?: readonly number[]): LabResult {
+  return new Lab(lab, seed).run(times);
 }
 
 /** A case while it runs. */
@@ -92,9 +92,13 @@ export class Lab {
     return this.world.fabric.scheduler.now;
   }
 
-  run(): LabResult {
+  /** Each step follows the one before it at once, or begins at its time, milliseconds since the first. */
+  run(times: readonly number[] = []): LabResult {
     const steps: LabStepResult[] = [];
+    const began = this.now;
     for (const [i, step] of (this.lab.steps ?? []).entries()) {
+      const time = began + Math.round((times[i] ?? 0) * 1e6);
+      if (time > this.now) this.world.run(time);
       const result = located(["steps", i], `a step that can be done: ${step.op}`, () => this.attempt(step, i));
       const wait = step.wait_ms ?? this.lab.settle_ms ?? 0;
       this.world.settle();

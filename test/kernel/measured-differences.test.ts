@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { runLab } from "../../src/scenario/lab.ts";
 import type { LabCase, LabStep } from "../../src/scenario/lab-case.ts";
 import { crc32c } from "../../src/wire/crc32c.ts";
+import { readCase } from "./cases.ts";
 
 /** What Linux 6.18 answered to each of these cases; `hex` texts are bytes that its taps showed. */
 
@@ -287,4 +288,18 @@ test("a frame for a cable whose other end is down never leaves", () => {
   const down = { op: "link", dev: "b/eth0", up: false };
   const lab = line([warm, down, frame({}, { udp })]);
   expect(runLab(lab).steps[2]!.frames.some(({ dev, dir }) => dev === "e1" && dir === "out")).toBe(false);
+});
+
+test("steps begin at the times that they are given: a second redirect follows the first after 40 ms", () => {
+  const step = readCase("redirects-and-errors-share-a-bucket").steps![0]!;
+  const lab = { ...readCase("redirects-and-errors-share-a-bucket"), steps: [step, step] };
+  const redirects = (times?: number[]) => {
+    const { steps } = runLab(lab, undefined, times);
+    const sent = steps.flatMap(({ frames }) => frames).filter(({ ns, dir }) => ns === "r" && dir === "out");
+    // Behind Ethernet and IPv4 with no options: ICMP, type 5, code 1.
+    return sent.filter(({ hex }) => hex.slice(46, 48) === "01" && hex.slice(68, 72) === "0501").length;
+  };
+  expect(redirects()).toBe(1);
+  expect(redirects([0, 39])).toBe(1);
+  expect(redirects([0, 41])).toBe(2);
 });

@@ -60,9 +60,10 @@ class Run:
     def result(self):
         self.told()
         stimuli = Stimuli(self.network, self.watch)
-        steps = []
+        steps, times = [], []
         try:
             for step in self.case.get("steps", []):
+                times.append(time.monotonic() * 1000)
                 answer = stimuli.perform(step)
                 wait = step.get("wait_ms") or self.case.get("settle_ms") or 0
                 if wait:
@@ -74,7 +75,7 @@ class Run:
                 final["counters"][name] = namespace.rules.counters()
                 final["neigh"][name] = neighbours(namespace)
                 final["fdb"][name] = bridge_entries(namespace)
-            return {"name": self.case.get("name"), "kernel": os.uname().release, "steps": steps, "final": final}
+            return {"name": self.case.get("name"), "kernel": os.uname().release, "times": [at - times[0] for at in times], "steps": steps, "final": final}
         finally:
             stimuli.close()
 

@@ -22,8 +22,8 @@ const DRAWS = 40;
 const FEW = 4;
 
 /**
- * Runs a case on both. A difference counts when the kernel answers twice alike, and, where hopscope draws at random,
- * with each of many seeds.
+ * Runs a case on both. A difference counts when the kernel answers twice alike, and hopscope differs also when it is
+ * given each step at the time at which the kernel was, and, where it draws at random, with each of many seeds.
  * @throws {KernelError} when the kernel refuses the case.
  */
 export async function verifyLab(lab: LabCase, kernel: Kernel): Promise<Verification> {
@@ -36,10 +36,11 @@ export async function verifyLab(lab: LabCase, kernel: Kernel): Promise<Verificat
   const theirs = canonical(result, lab, stateless);
   const difference = compare(theirs, ours);
   if (difference === null) return { world, difference, unsteady: false, ...totals(result) };
-  const again = canonical(await kernel.run(lab), lab, stateless);
-  const left = compare(again, ours);
-  const draw = (seed: number) => canonical(runLab(lab, seed), lab, stateless);
-  const drawn = left !== null && isDraw(again, ours, draw);
+  const second = await kernel.run(lab);
+  const again = canonical(second, lab, stateless);
+  const timed = (seed?: number) => canonical(runLab(lab, seed, second.times), lab, stateless);
+  const left = compare(again, ours) === null ? null : compare(again, timed());
+  const drawn = left !== null && isDraw(again, timed(), timed);
   return { world, difference: drawn ? null : left, unsteady: compare(again, theirs) !== null, ...totals(result) };
 }
 
