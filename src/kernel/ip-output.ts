@@ -27,7 +27,8 @@ export function output(packet: Packet, net: Namespace, from: Device | null): Err
   const route = packet.route as Route;
   const to = outDevice(net, route);
   if (from === null && !to.isLoopback && (route.type === "broadcast" || isJoined(route))) loopBack(packet, net, to);
-  if (route.type === "multicast" && ipv4.ttl(packet.view, NETWORK) === 0) {
+  // Only ip_mc_output() looks: a group that nobody here is in goes out by ip_output().
+  if (isJoined(route) && !to.isLoopback && ipv4.ttl(packet.view, NETWORK) === 0) {
     net.fabric.drop(packet, to.device.place, "NOT_SPECIFIED");
     return null;
   }

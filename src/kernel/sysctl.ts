@@ -144,8 +144,11 @@ export class Sysctls {
     ["all", { ...CONF_DEFAULTS }],
     ["default", { ...CONF_DEFAULTS, accept_source_route: 1 }],
   ]);
-  /** What each device has been told itself: it no longer follows `default` (`ipv4_devconf.state`). */
-  private readonly told = new Map<string, Set<ConfKey>>();
+  /**
+   * What each device has been told itself: there it no longer follows `default` (`ipv4_devconf.state`). A device begins
+   * as a copy of `default`, with what that has been told.
+   */
+  private readonly told = new Map<string, Set<ConfKey>>([["default", new Set()]]);
   /** The first and last port of `ip_local_port_range`. */
   localPorts: readonly [number, number] = [32_768, 60_999];
   /** `tcp_congestion_control`. */
@@ -245,13 +248,10 @@ export class Sysctls {
   /** `devinet_conf_proc()`: a new default holds for every device that was not told otherwise. */
   private setConf(device: string, key: ConfKey, value: number): void {
     this.confOf(device)[key] = value;
-    if (device === "default") {
-      for (const [name, conf] of this.conf) if (name !== "all" && !this.told.get(name)?.has(key)) conf[key] = value;
-    } else if (device !== "all") {
-      const told = this.told.get(device);
-      if (told === undefined) this.told.set(device, new Set([key]));
-      else told.add(key);
-    }
+    if (device === "all") return;
+    this.told.get(device)!.add(key);
+    if (device === "default")
+      for (const [name, conf] of this.conf) if (name !== "all" && !this.told.get(name)!.has(key)) conf[key] = value;
   }
 
   /** It changes the addresses that `ip addr` prints, and nothing else. */
@@ -268,7 +268,10 @@ export class Sysctls {
 
   private confOf(device: string): Conf {
     let conf = this.conf.get(device);
-    if (conf === undefined) this.conf.set(device, (conf = { ...this.conf.get("default")! }));
+    if (conf === undefined) {
+      this.conf.set(device, (conf = { ...this.conf.get("default")! }));
+      this.told.set(device, new Set(this.told.get("default")));
+    }
     return conf;
   }
 }

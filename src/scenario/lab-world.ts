@@ -190,6 +190,8 @@ export function addFdb(world: World, name: string, device: string, mac: string):
     if (!(bridge instanceof Bridge)) continue;
     const port = bridge.portOf(target);
     if (port === null) continue;
+    // What leads elsewhere makes room, also an address of the bridge itself (NLM_F_REPLACE).
+    bridge.fdb.remove((entry) => entry.high === high && entry.low === low);
     bridge.fdb.add(new FdbEntry(high, low, port, "static", 0));
     return;
   }

@@ -38,8 +38,9 @@ function checkHook(chain: Chain, hook: Hook, parsed: ParsedChains, visited: Set<
   if (visited.has(chain)) return;
   visited.add(chain);
   for (const { rule, limits } of parsed.get(chain) ?? []) {
-    for (const { hooks, token, expected } of limits)
-      if (!hooks.includes(hook)) throw unexpected(token, expected, kernelRefuses(token, chain.name));
+    for (const { hooks, token, expected, direct } of limits)
+      if (!hooks.includes(hook) && (!direct || chain.policy !== null))
+        throw unexpected(token, expected, kernelRefuses(token, chain.name));
     if (rule.action.kind === "chain") checkHook(rule.action.chain, hook, parsed, visited);
   }
 }

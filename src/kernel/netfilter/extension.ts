@@ -45,6 +45,8 @@ export interface HookLimit {
   readonly hooks: readonly Hook[];
   readonly token: Token;
   readonly expected: string;
+  /** Only a rule in a base chain is held to it: the extension looks when it is set up, not when chains are (`checkentry`). */
+  readonly direct: boolean;
 }
 
 /** The options of one extension in one rule. */
@@ -154,10 +156,17 @@ export class Options {
       : new RuleError(error.token, error.expected, error.reason(this.name, given.spec.name));
   }
 
-  /** The extension works in these hooks only. */
+  /** The extension works in these hooks only, from wherever it is called. */
   limit(hooks: readonly Hook[], token = this.token): void {
     const chains = hooks.map((hook) => hook.toUpperCase()).join(", ");
-    this.limits.push({ hooks, token, expected: `${token.text} only in chains that are reached from ${chains}` });
+    const expected = `${token.text} only in chains that are reached from ${chains}`;
+    this.limits.push({ hooks, token, expected, direct: false });
+  }
+
+  /** This option may not stand in the other base chains. */
+  limitBase(hooks: readonly Hook[], token: Token): void {
+    const others = `not in a base chain other than ${hooks.map((hook) => hook.toUpperCase()).join(", ")}`;
+    this.limits.push({ hooks, token, expected: `${token.text} ${others}`, direct: true });
   }
 
   /** The rule must name one of these protocols, without `!`. */

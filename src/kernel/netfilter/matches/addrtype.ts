@@ -81,8 +81,8 @@ export const addrtypeKind: MatchKind = {
       throw options.lacks("--src-type or --dst-type", "addrtype: you must specify --src-type or --dst-type");
     const limitIn = options.get("limit-iface-in");
     const limitOut = options.get("limit-iface-out");
-    if (limitIn) options.limit(["prerouting", "input", "forward"], limitIn.token);
-    if (limitOut) options.limit(["forward", "output", "postrouting"], limitOut.token);
+    if (limitIn) options.limitBase(["prerouting", "input", "forward"], limitIn.token);
+    if (limitOut) options.limitBase(["forward", "output", "postrouting"], limitOut.token);
     return new AddrtypeMatch(
       readTypes(options.value("src-type")),
       options.get("src-type")?.not ?? false,

@@ -98,7 +98,10 @@ export const policyKind: MatchKind = {
     if (dir.text !== "in" && dir.text !== "out") throw unexpected(dir, "in or out");
     const policy = options.value("pol");
     if (policy !== null && policy.text !== "none" && policy.text !== "ipsec") throw unexpected(policy, "none or ipsec");
-    options.limit(dir.text === "in" ? ["prerouting", "input", "forward"] : ["forward", "output", "postrouting"], dir);
+    options.limitBase(
+      dir.text === "in" ? ["prerouting", "input", "forward"] : ["forward", "output", "postrouting"],
+      dir,
+    );
     const head = `--dir ${dir.text} --pol ${policy?.text ?? "ipsec"}`;
     if (policy?.text === "none") return new PolicyMatch(true, head);
     const strict = options.has("strict");

@@ -125,7 +125,7 @@ export const tcpmssKind: TargetKind = {
     if (mss !== null) return new TcpmssTarget(readInteger(mss, 0, 0xffff - HEADERS + 1, "a segment size in bytes"));
     if (!options.has("clamp-mss-to-pmtu"))
       throw options.lacks("--set-mss or --clamp-mss-to-pmtu", "TCPMSS target: At least one parameter is required");
-    options.limit(["forward", "output", "postrouting"]);
+    options.limitBase(["forward", "output", "postrouting"], options.token);
     return new TcpmssTarget(null);
   },
 };
