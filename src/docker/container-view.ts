@@ -169,11 +169,10 @@ function portValues({ ports, exposed, state }: Container): object {
 
 /** Each network by its name, with what the container has there; one that does not run has nothing. */
 function networksValue(container: Container, engine: Engine): Record<string, object> {
-  const { networking } = container.spec;
   const joined = container.endpoints.map(
     (endpoint) => [endpoint.network.name, endpointValue(endpoint, container.id, engine)] as const,
   );
-  const asked = networking.kind === "networks" && joined.length === 0 ? networking.attachments : [];
+  const asked = joined.length === 0 ? container.attachments : [];
   const waiting = asked.map(({ network, aliases }) => [network.text, settings({ aliases }, engine)] as const);
   return sorted(Object.fromEntries([...joined, ...waiting]));
 }

@@ -162,7 +162,7 @@ export class Daemon implements DockerHost {
         this.sandbox(command.container).connect(command.attachment);
         return;
       case "disconnect":
-        this.sandbox(command.container).disconnect(this.networkOf(command.network));
+        this.sandbox(command.container).disconnect(this.networkOf(command.network), command.network);
         return;
       case "start":
       case "stop":
@@ -242,6 +242,7 @@ export class Daemon implements DockerHost {
       state: "created",
       namespace,
       networkMode,
+      attachments: networking.kind === "networks" ? networking.attachments : [],
       endpoints: [],
       ports: [],
       exposed: [...new Set([...image.exposed, ...spec.exposed])],

@@ -1,5 +1,5 @@
 import type { Ipv4, Mac, Prefix } from "../wire/address.ts";
-import type { ContainerSpec, Terminal } from "./command.ts";
+import type { AttachmentSpec, ContainerSpec, Terminal } from "./command.ts";
 import type { Engine } from "./engine.ts";
 
 /** One engine with all that it made: what `docker ps`, `docker network inspect` and the rest print. */
@@ -106,6 +106,8 @@ export interface Container {
   readonly namespace: string;
   /** As `--network` names it: a network, `host`, `none` or `container:NAME`. */
   readonly networkMode: string;
+  /** The networks that it joins when it starts. */
+  readonly attachments: readonly AttachmentSpec[];
   /** In the order of its devices. */
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly PortBinding[];

@@ -1,7 +1,7 @@
 import { Sysctls } from "../kernel/sysctl.ts";
 import { formatIpv4, formatMac } from "../wire/address.ts";
 import type { UpperKind } from "../world/world.ts";
-import { type AttachmentSpec, refuse } from "./command.ts";
+import { type AttachmentSpec, refuse, type Word } from "./command.ts";
 import type { Daemon } from "./daemon.ts";
 import { containerMac, hexadecimal, vethName } from "./identity.ts";
 import { findImage } from "./image.ts";
@@ -28,7 +28,7 @@ export class Sandbox {
   start(): void {
     const { daemon, container } = this;
     if (container.state === "running") return;
-    const { namespace, name, spec } = container;
+    const { namespace, name, spec, state, started, finished } = container;
     const { networking } = spec;
     if (networking.kind === "networks" || networking.kind === "none")
       daemon.step(`container ${name}: its network namespace`, [
@@ -39,14 +39,11 @@ export class Sandbox {
     container.state = "running";
     container.started = daemon.now;
     try {
-      if (networking.kind === "networks") {
-        for (const attachment of inOrder(networking.attachments)) this.join(attachment);
-        this.chooseGateway();
-      }
+      for (const attachment of inOrder(container.attachments)) this.join(attachment);
+      this.chooseGateway();
     } catch (error) {
       this.stop();
-      container.state = "created";
-      container.finished = null;
+      Object.assign(container, { state, started, finished });
       throw error;
     }
     this.files.write();
@@ -110,14 +107,39 @@ export class Sandbox {
     this.daemon.containers.delete(this.container.name);
   }
 
+  /** One that does not run joins when it starts. */
   connect(attachment: AttachmentSpec): void {
-    this.join(attachment);
+    const { container } = this;
+    const { kind } = container.spec.networking;
+    const { network: word } = attachment;
+    const network = this.joinable(word);
+    if (kind !== "networks")
+      throw refuse(word, "a container with networks of its own", kind === "none" ? PRIVATE : SHARED, 403);
+    if (this.isAttached(network))
+      throw refuse(
+        word,
+        "a network that the container is not on yet",
+        `endpoint with name ${container.name} already exists in network ${network.name}`,
+        403,
+      );
+    if (container.state === "running") this.join(attachment);
+    container.attachments = [...container.attachments, attachment];
+    if (container.state !== "running") return;
     this.chooseGateway();
     this.files.write();
   }
 
-  disconnect(network: NetworkRecord): void {
-    const { endpoints } = this.container;
+  disconnect(network: NetworkRecord, word: Word): void {
+    const { container } = this;
+    const { endpoints } = container;
+    if (!this.isAttached(network))
+      throw refuse(
+        word,
+        "a network that the container is on",
+        `container ${container.id} is not connected to network ${network.name}`,
+        403,
+      );
+    container.attachments = container.attachments.filter((each) => !this.names(each, network));
     const at = endpoints.findIndex((endpoint) => endpoint.network === network);
     if (at < 0) return;
     const [endpoint] = endpoints.splice(at, 1);
@@ -127,13 +149,25 @@ export class Sandbox {
     this.files.write();
   }
 
+  private joinable(word: Word): NetworkRecord {
+    const network = this.daemon.networkOf(word);
+    if (network.addresses !== null) return network;
+    throw refuse(word, "a network of addresses", `${network.name} cannot be joined beside others`);
+  }
+
+  private isAttached(network: NetworkRecord): boolean {
+    return this.container.attachments.some((each) => this.names(each, network));
+  }
+
+  private names({ network: { text } }: AttachmentSpec, { name, id }: NetworkRecord): boolean {
+    return text === name || (text.length >= 4 && id.startsWith(text));
+  }
+
   // Endpoints.
 
   private join(attachment: AttachmentSpec): void {
     const { daemon, container } = this;
-    const network = daemon.networkOf(attachment.network);
-    if (network.addresses === null)
-      throw refuse(attachment.network, "a network of addresses", `${network.name} cannot be joined beside others`);
+    const network = this.joinable(attachment.network);
     if (container.endpoints.some((endpoint) => endpoint.network === network))
       throw refuse(
         attachment.network,
@@ -314,6 +348,11 @@ export class Sandbox {
     return `default via ${formatIpv4(gateway!)} dev ${device}`;
   }
 }
+
+/** `ErrConflictSharedNetwork` and `ErrConflictNoNetwork`. */
+const SHARED =
+  "container sharing network namespace with another container or host cannot be connected to any other network";
+const PRIVATE = "container cannot be connected to multiple networks with one of the networks in private (none) mode";
 
 /** The first stays first, the others follow by name; Docker's own order of the others is a map's. */
 function inOrder(attachments: readonly AttachmentSpec[]): AttachmentSpec[] {

@@ -181,3 +181,18 @@ describe("docker logs, docker top and docker exec", () => {
     expect(complaint("logs", "-f", "web")).toMatch(/unknown shorthand flag: 'f'/);
   });
 });
+
+describe("docker start", () => {
+  it("that fails leaves a container as it was", () => {
+    const host = session("29");
+    const docker = (...words: string[]) => run(host, "host", "docker", ...words);
+    docker("stop", "web");
+    docker("network", "rm", "app");
+    expect(docker("start", "web").out).toBe(
+      "Error response from daemon: failed to set up container networking: network app not found\n",
+    );
+    expect(docker("ps", "-a", "-f", "name=web", "--format", "{{.State}} {{.Networks}}").out).toBe("exited app\n");
+    docker("network", "create", "app");
+    expect(docker("start", "web")).toMatchObject({ out: "web\n", status: 0 });
+  });
+});

@@ -123,6 +123,48 @@ describe("networks that are removed", () => {
   });
 });
 
+describe("the networks that a container is connected to", () => {
+  const RUN = "run: [docker network create app, docker create --name c alpine, docker run -d --name d alpine]";
+  const having = (...commands: string[]) => {
+    const steps = commands.map((command, i) => `  - { run: ${command}, in: host, name: step ${i} }`);
+    const { docker } = run(scenario(RUN, `steps:\n${steps.join("\n")}`));
+    const on = (name: string) => docker!.containers.get(name)!.endpoints.map(({ network }) => network.name);
+    return { on, docker: docker! };
+  };
+
+  it("are joined when it starts, where it did not run", () => {
+    const before = having("docker network connect app c");
+    expect([before.on("c"), before.docker.containers.get("c")!.state]).toEqual([[], "created"]);
+    expect(having("docker network connect app c", "docker start c").on("c")).toEqual(["bridge", "app"]);
+  });
+
+  it("outlive a restart, and those that it left stay away", () => {
+    expect(having("docker network connect app d", "docker restart d").on("d")).toEqual(["bridge", "app"]);
+    const left = having("docker network connect app d", "docker network disconnect bridge d", "docker restart d");
+    expect(left.on("d")).toEqual(["app"]);
+  });
+
+  it.each([
+    ["docker network disconnect app d", /is not connected to network app/],
+    ["docker network connect bridge d", /endpoint with name d already exists in network bridge/],
+    ["docker network connect host d", /cannot be joined/],
+  ])("refuse %s", (command, why) => {
+    expect(() => having(command)).toThrow(why);
+  });
+
+  it("are none beside another's or the host's", () => {
+    const shared = (mode: string) => () =>
+      run(
+        scenario(
+          `${RUN.replace("d alpine", `d --network ${mode} alpine`)}`,
+          "steps: [{ run: docker network connect app d, in: host }]",
+        ),
+      );
+    expect(shared("host")).toThrow(/sharing network namespace with another container or host/);
+    expect(shared("none")).toThrow(/private \(none\) mode/);
+  });
+});
+
 describe("an image that the scenario describes", () => {
   const IMAGE = `images:
   app:
