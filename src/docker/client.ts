@@ -74,18 +74,8 @@ class Client {
           this.next();
         });
       },
-      failed: (why) => this.fail(this.unreachable(at, why)),
+      failed: (why) => this.fail(unreachable(this.engine, at, why)),
     });
-  }
-
-  /** `connectionFailed()` of Docker's client. */
-  private unreachable(at: string, why: string): string {
-    const missing = why.endsWith("no such file or directory");
-    if (missing && this.engine.name === "29")
-      return `failed to connect to the docker API at ${at}; check if the path is correct and if the daemon is running: ${why}`;
-    if (why.includes("lookup"))
-      return `failed to connect to the docker API at ${at}: ${why.replace(/^dial tcp: /, "")}`;
-    return `Cannot connect to the Docker daemon at ${at}. Is the docker daemon running?`;
   }
 
   private send(call: ApiCall, answered: (answer: HttpAnswer) => void): void {
@@ -121,6 +111,15 @@ class Client {
     this.client?.close();
     this.environment.exit(status);
   }
+}
+
+/** `connectionFailed()` of Docker's client. */
+export function unreachable({ name }: Engine, at: string, why: string): string {
+  const missing = why.endsWith("no such file or directory");
+  if (missing && name === "29")
+    return `failed to connect to the docker API at ${at}; check if the path is correct and if the daemon is running: ${why}`;
+  if (why.includes("lookup")) return `failed to connect to the docker API at ${at}: ${why.replace(/^dial tcp: /, "")}`;
+  return `Cannot connect to the Docker daemon at ${at}. Is the docker daemon running?`;
 }
 
 /** The `message` of an error, or what stands in its place where it is not dockerd that answers. */

@@ -182,6 +182,26 @@ describe("docker logs, docker top and docker exec", () => {
   });
 });
 
+describe("docker without dockerd's socket", () => {
+  it.each([
+    ["27", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\n"],
+    [
+      "29",
+      "failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory\n",
+    ],
+  ])("says so in the words of engine %s", (engine, err) => {
+    const host = session(engine);
+    for (const words of [["ps"], ["inspect", "web"], ["exec", "web", "ps"], ["network", "ls"]])
+      expect(run(host, "c1", "docker", ...words)).toEqual({ out: "", err, status: 1 });
+  });
+
+  it("does not ask elsewhere", () => {
+    const host = session("29");
+    host.world.host("c1").env["DOCKER_HOST"] = "tcp://172.17.0.1:2375";
+    expect(run(host, "c1", "docker", "ps").err).toMatch(/does not model docker ps at tcp:\/\/172.17.0.1:2375/);
+  });
+});
+
 describe("docker start", () => {
   it("that fails leaves a container as it was", () => {
     const host = session("29");
