@@ -556,7 +556,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     copy.gateway = found.gateway || gateway;
     copy.bridgeIn = 0;
     copy.bridgeOut = 0;
-    copy.bridgePrerouted = false;
+    // It is still a bridged frame to ip_sabotage_in(), should it come back over lo.
+    copy.bridgePrerouted = packet.bridgePrerouted && hook !== "prerouting";
     copy.shown = null;
     view.setUint16(NETWORK + 6, ipv4.fragmentWord(view, NETWORK) | ipv4.DONT_FRAGMENT);
     if (hook === "prerouting" || hook === "input") view.setUint8(NETWORK + 8, (ipv4.ttl(view, NETWORK) - 1) & 0xff);

@@ -51,6 +51,8 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   readonly reuse: boolean;
   /** `connect()` chose its port. */
   autobound = false;
+  /** What `bind()` asked for: where the next connection begins from. */
+  boundAddress = 0;
   /** A program chose its port, which is its own until it is closed. */
   bound = false;
   /** Its own end, once it is connected. */
@@ -280,6 +282,11 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     this.nextSequence = (writeSequence + maxWindow + 2) | 0;
     this.phase = "unconnected";
     this.connection = null;
+    this.address = this.boundAddress;
+    if (!this.bound) {
+      this.port = 0;
+      this.autobound = false;
+    }
     this.readShut = this.writeShut = false;
   }
 

@@ -77,6 +77,7 @@ export class TcpSockets implements Transport {
     const chosen = port !== 0 ? port : this.ports.chooseToBind(this.stack.localPorts, this.random);
     if (chosen === 0 || this.ports.conflicts(socket, address, chosen)) return "EADDRINUSE";
     socket.address = address;
+    socket.boundAddress = address;
     this.take(socket, chosen);
     socket.bound = port !== 0;
     return null;

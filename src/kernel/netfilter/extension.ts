@@ -165,8 +165,13 @@ export class Options {
 
   /** This option may not stand in the other base chains. */
   limitBase(hooks: readonly Hook[], token: Token): void {
-    const others = `not in a base chain other than ${hooks.map((hook) => hook.toUpperCase()).join(", ")}`;
-    this.limits.push({ hooks, token, expected: `${token.text} ${others}`, direct: true });
+    const chains = hooks.map((hook) => hook.toUpperCase()).join(", ");
+    this.limits.push({
+      hooks,
+      token,
+      expected: `${token.text} only in chains of one's own, or ${chains}`,
+      direct: true,
+    });
   }
 
   /** The rule must name one of these protocols, without `!`. */
