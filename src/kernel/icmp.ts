@@ -235,14 +235,17 @@ function errorReceived(net: Namespace, packet: Packet, at: number): void {
   }
   const type = icmp.type(view, at);
   const code = icmp.code(view, at);
-  const information =
-    type === icmp.REDIRECT
-      ? icmp.gateway(view, at)
-      : code === icmp.FRAGMENTATION_NEEDED
-        ? icmp.nextHopMtu(view, at)
-        : 0;
-  const error: IcmpError = { type, code, information, from: ipv4.source(view, NETWORK), ttl: ipv4.ttl(view, NETWORK) };
   const protocol = ipv4.protocol(view, quoted);
+  const tooBig = type === icmp.UNREACHABLE && code === icmp.FRAGMENTATION_NEEDED;
+  const disbelief = tooBig ? net.sysctls.get("net.ipv4.ip_no_pmtu_disc") : 0;
+  // TCP checks what is quoted (`icmp_tag_validation()`).
+  if (disbelief === 2 || (disbelief === 3 && protocol !== ipv4.PROTOCOL_TCP)) {
+    net.fabric.consume(packet, net.place, "ICMP error");
+    return;
+  }
+  const mtu = code === icmp.FRAGMENTATION_NEEDED && disbelief !== 1 ? icmp.nextHopMtu(view, at) : 0;
+  const information = type === icmp.REDIRECT ? icmp.gateway(view, at) : mtu;
+  const error: IcmpError = { type, code, information, from: ipv4.source(view, NETWORK), ttl: ipv4.ttl(view, NETWORK) };
   // icmp_err(): a quoted request belongs to a socket, a quoted reply to the kernel itself.
   if (protocol === ipv4.PROTOCOL_ICMP && icmp.type(view, quoted + header) === icmp.ECHO_REPLY)
     net.noteError(packet, quoted, error);

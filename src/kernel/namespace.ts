@@ -379,6 +379,10 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     return this.fabric.onCall;
   }
 
+  get mtuDiscovery(): 0 | 1 {
+    return this.sysctls.get("net.ipv4.ip_no_pmtu_disc") === 0 ? 1 : 0;
+  }
+
   get localPorts(): readonly [number, number] {
     return this.sysctls.localPorts;
   }
@@ -413,6 +417,8 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     // __ip_append_data(): of the devices here only lo computes checksums itself (NETIF_F_HW_CSUM).
     packet.partialChecksum =
       datagram.partialChecksum === true || (datagram.protocol === ipv4.PROTOCOL_UDP && out.isLoopback && length <= mtu);
+    const keeps =
+      datagram.dontFragment && !(datagram.unlessLocked === true && this.paths.isLocked(datagram.destination || source));
     if (datagram.relatesTo) attach(packet, datagram.relatesTo);
     ethernet.setEtherType(view, FRAME, ethernet.ETHERTYPE_IPV4);
     ipv4.write(view, NETWORK, {
@@ -423,7 +429,7 @@ export class Namespace implements NetworkStack, DeviceWatcher {
       ttl: route.type === "multicast" ? 1 : datagram.ttl || this.sysctls.get("net.ipv4.ip_default_ttl"),
       tos: datagram.tos,
       identification: datagram.withoutId === true ? 0 : (datagram.identification ?? this.nextIdentification()),
-      fragment: datagram.dontFragment ? ipv4.DONT_FRAGMENT : 0,
+      fragment: keeps ? ipv4.DONT_FRAGMENT : 0,
     });
     if (options !== undefined && header > ipv4.IPV4_HEADER) fillOptions(packet, this, options, source);
     datagram.write(packet, NETWORK + header, source);

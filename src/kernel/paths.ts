@@ -18,8 +18,10 @@ export class Paths {
   /** `ip_dst_mtu_maybe_forward()`. */
   forwardMtu(packet: Packet, route: Route): number {
     const device = route.device!.device;
-    if (this.net.sysctls.get("net.ipv4.ip_forward_use_pmtu") === 0) return route.mtu || device.mtu;
-    return this.mtu(ipv4.destination(packet.view, NETWORK), route, route.device!);
+    const destination = ipv4.destination(packet.view, NETWORK);
+    if (this.net.sysctls.get("net.ipv4.ip_forward_use_pmtu") === 0 && !this.isLocked(destination))
+      return route.mtu || device.mtu;
+    return this.mtu(destination, route, route.device!);
   }
 
   /** `ip_skb_dst_mtu()`. */
@@ -37,6 +39,13 @@ export class Paths {
     return Math.min(mtu, known.mtu);
   }
 
+  /** `ip_mtu_locked()`: somebody on the way wants less than is believed. */
+  isLocked(destination: number): boolean {
+    if (this.exceptions.size === 0) return false;
+    const known = this.exceptions.get(destination);
+    return known?.mtuLocked === true && known.mtuExpires > this.net.fabric.scheduler.now;
+  }
+
   exception(destination: number): RouteException | null {
     return this.exceptions.size === 0 ? null : (this.exceptions.get(destination) ?? null);
   }
@@ -48,9 +57,11 @@ export class Paths {
       const found = routeOutput(this.net, { destination, source: 0, tos: 0, mark: 0, device: 0 });
       if (found.error !== null) return;
       const current = this.mtu(destination, found.route, outDevice(this.net, found.route));
-      if (error.information >= current || error.information < 68) return;
+      if (error.information > current || this.isLocked(destination)) return;
+      const least = this.net.sysctls.get("net.ipv4.route.min_pmtu");
       const known = this.exceptionFor(destination);
-      known.mtu = Math.max(error.information, this.net.sysctls.get("net.ipv4.route.min_pmtu"));
+      known.mtuLocked = error.information < least;
+      known.mtu = known.mtuLocked ? Math.min(current, least) : error.information;
       known.mtuExpires = this.net.fabric.scheduler.now + this.net.sysctls.get("net.ipv4.route.mtu_expires") * 1e9;
     } else if (error.type === icmp.REDIRECT) this.redirected(packet, destination, error);
   }
@@ -78,7 +89,8 @@ export class Paths {
 
   private exceptionFor(destination: number): RouteException {
     let known = this.exceptions.get(destination);
-    if (known === undefined) this.exceptions.set(destination, (known = { mtu: 0, mtuExpires: 0, gateway: 0 }));
+    if (known === undefined)
+      this.exceptions.set(destination, (known = { mtu: 0, mtuLocked: false, mtuExpires: 0, gateway: 0 }));
     return known;
   }
 }

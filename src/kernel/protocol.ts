@@ -34,6 +34,9 @@ export type Errno =
   | "EINPROGRESS"
   | "ENOENT";
 
+/** `IP_MTU_DISCOVER`: DONT, WANT, DO, PROBE, INTERFACE, OMIT. */
+export type MtuDiscovery = 0 | 1 | 2 | 3 | 4 | 5;
+
 /** What an ICMP error says of a packet that this host sent. */
 export interface IcmpError {
   readonly type: number;
@@ -106,7 +109,7 @@ export type OutputPath =
 
 /** What the output path asks of the socket that sent a packet. */
 export interface Sender {
-  /** `IP_PMTUDISC_PROBE`: only the first link's MTU counts. */
+  /** Only the first link's MTU counts. */
   readonly ignoresPathMtu: boolean;
   /** Index of the only device it uses; 0 for any. */
   readonly device: number;
@@ -118,6 +121,8 @@ export interface Datagram extends Destination {
   /** 0 takes the namespace's default. */
   readonly ttl: number;
   readonly dontFragment: boolean;
+  /** But not where the path's MTU is locked (`ip_dont_fragment()` of `IP_PMTUDISC_WANT`). */
+  readonly unlessLocked?: boolean;
   /** It is cut all the same where the path turns out too narrow (`ip_sk_ignore_df()`). */
   readonly ignoreDf?: boolean;
   /** The header's identification is zero, as for what can never be cut and belongs to no connected socket. */
@@ -202,6 +207,8 @@ export interface NetworkStack {
   deliver(packet: Packet, to: string): void;
   /** The first and last port that the kernel chooses from. */
   readonly localPorts: readonly [number, number];
+  /** Of sockets that say nothing (`ip_no_pmtu_disc`). */
+  readonly mtuDiscovery: MtuDiscovery;
   readonly tcp: TcpSettings;
   /** Who wants to hear what programs ask of their sockets. */
   readonly onCall: CallListener | null;

@@ -35,7 +35,9 @@ function ask(destination: number, source: number, tos: number, mark: number, inp
 export interface RouteException {
   /** Bytes; 0 for none. */
   mtu: number;
-  /** Virtual nanoseconds until which `mtu` holds. */
+  /** Less was asked for than `min_pmtu`. */
+  mtuLocked: boolean;
+  /** Virtual nanoseconds until which these hold. */
   mtuExpires: number;
   gateway: number;
 }

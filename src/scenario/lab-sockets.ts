@@ -1,5 +1,6 @@
+import type { MtuDiscovery } from "../kernel/protocol.ts";
 import type { TcpSocket } from "../socket/tcp.ts";
-import { type Discovery, UdpSocket } from "../socket/udp.ts";
+import { UdpSocket } from "../socket/udp.ts";
 import { formatIpv4, parseIpv4 } from "../wire/address.ts";
 import type { World } from "../world/world.ts";
 import type { LabStep } from "./lab-case.ts";
@@ -18,12 +19,10 @@ export class LabSockets {
   constructor(private readonly world: World) {}
 
   udp(step: LabStep): Result {
-    const { transparent, ...options } = this.options(step);
     const socket = this.world.host(step.ns!).udp.open({
       reuse: true,
       reportErrors: true,
-      ...options,
-      transparent,
+      ...this.options(step),
       broadcast: Boolean(step.opts?.["broadcast"]),
     });
     return this.bind(step, socket);
@@ -42,12 +41,12 @@ export class LabSockets {
   }
 
   private options({ ns, opts = {} }: LabStep) {
-    const { ttl, mark, pmtudisc, bindtodevice, transparent } = opts;
+    const { ttl, mark, bindtodevice, transparent, pmtudisc } = opts;
     return {
       ...(ttl === undefined ? {} : { ttl: Number(ttl) }),
       ...(mark === undefined ? {} : { mark: Number(mark) }),
-      ...(pmtudisc === undefined ? {} : { discovery: Number(pmtudisc) as Discovery }),
       ...(bindtodevice === undefined ? {} : { device: this.world.device(ns!, String(bindtodevice)).index }),
+      ...(pmtudisc === undefined ? {} : { discovery: Number(pmtudisc) as MtuDiscovery }),
       transparent: Boolean(transparent),
     };
   }

@@ -17,6 +17,7 @@ export class SegmentDatagram implements Datagram {
   readonly protocol = ipv4.PROTOCOL_TCP;
   ttl = 0;
   dontFragment = true;
+  unlessLocked = false;
   identification = 0;
   partialChecksum = true;
   segmentSize = 0;
@@ -39,10 +40,11 @@ export class SegmentDatagram implements Datagram {
     this.mark = options.mark ?? 0;
     this.device = options.device ?? 0;
     this.anySource = socket.transparent;
-    this.ttl = timeWait ? 0 : (options.ttl ?? 0);
     // What cannot be cut needs no identification: a listener's answer, whatever its options.
-    const { discovery = 1 } = options;
+    const { discovery } = socket;
     this.dontFragment = anonymous || discovery === 1 || discovery === 2;
+    this.unlessLocked = !anonymous && discovery === 1;
+    this.ttl = timeWait ? 0 : (options.ttl ?? 0);
     this.partialChecksum = !timeWait;
     this.identification = anonymous ? 0 : socket.identification;
     const count = segment.segmentSize === 0 ? 1 : Math.ceil(segment.length / segment.segmentSize);

@@ -1,13 +1,13 @@
-import type { Errno, IcmpError, SeenSocket } from "../kernel/protocol.ts";
+import type { Errno, IcmpError, MtuDiscovery, SeenSocket, Sender } from "../kernel/protocol.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { Connection, ConnectionOwner } from "../tcp/connection.ts";
 import type { OutgoingSegment } from "../tcp/outgoing.ts";
 import { maySend, type TcpErrno, type TcpState } from "../tcp/state.ts";
 import { formatIpv4 } from "../wire/address.ts";
+import { usesPathMtu } from "./mtu-discovery.ts";
 import type { TcpSockets } from "./tcp.ts";
 import type { Flow } from "./tcp-flows.ts";
 import type { TcpBound } from "./tcp-ports.ts";
-import type { Discovery } from "./udp.ts";
 
 export interface Endpoint {
   readonly address: number;
@@ -19,11 +19,11 @@ export interface TcpOptions {
   readonly ttl?: number;
   readonly tos?: number;
   readonly mark?: number;
-  readonly discovery?: Discovery;
   /** Index of the only device it uses (`SO_BINDTODEVICE`). */
   readonly device?: number;
   /** `IP_TRANSPARENT`. */
   readonly transparent?: boolean;
+  readonly discovery?: MtuDiscovery;
   /** `SO_REUSEADDR`. */
   readonly reuse?: boolean;
   /** `TCP_NODELAY`. */
@@ -44,11 +44,12 @@ const FAILED = 16;
 const ENDED = 32;
 
 /** A TCP socket. Its callbacks run once the segment that caused them is dealt with, and never inside a call to it. */
-export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
+export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket, Sender {
   /** What it is bound to; 0.0.0.0 is every address. */
   address = 0;
   port = 0;
   readonly reuse: boolean;
+  readonly discovery: MtuDiscovery;
   /** `connect()` chose its port. */
   autobound = false;
   /** What `bind()` asked for: where the next connection begins from. */
@@ -110,8 +111,10 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
   constructor(
     readonly sockets: TcpSockets,
     readonly options: TcpOptions,
+    discovery: MtuDiscovery,
   ) {
     this.reuse = options.reuse ?? false;
+    this.discovery = options.discovery ?? discovery;
   }
 
   get local(): Endpoint {
@@ -140,9 +143,13 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     return this.connection?.state ?? (this.listening ? "LISTEN" : "CLOSE");
   }
 
+  get device(): number {
+    return this.options.device ?? 0;
+  }
+
   /** For the output path. */
   get ignoresPathMtu(): boolean {
-    return (this.options.discovery ?? 1) >= 3;
+    return !usesPathMtu(this.discovery);
   }
 
   get mark(): number {
@@ -342,8 +349,7 @@ export class TcpSocket implements ConnectionOwner, Flow, TcpBound, SeenSocket {
     if (this.busy) return call();
     this.busy = true;
     const result = call();
-    this.sockets.catchUp(this);
-    this.busy = false;
+    this.sockets.unlock(this);
     if (this.news !== 0) this.sockets.wakeLater(this);
     return result;
   }

@@ -13,6 +13,7 @@ import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as tcp from "../wire/tcp.ts";
 import { errnoOf } from "./icmp-errno.ts";
+import { acceptsPathMtu } from "./mtu-discovery.ts";
 import { SegmentDatagram } from "./segment-datagram.ts";
 import { SynCookies } from "./syn-cookie.ts";
 import { Flows } from "./tcp-flows.ts";
@@ -56,7 +57,7 @@ export class TcpSockets implements Transport {
   }
 
   open(options: TcpOptions = {}): TcpSocket {
-    return new TcpSocket(this, options);
+    return new TcpSocket(this, options, this.stack.mtuDiscovery);
   }
 
   /** The sysctls of the namespace. */
@@ -241,13 +242,17 @@ export class TcpSockets implements Transport {
     else this.process(socket, packet, at);
   }
 
-  /** `release_sock()`: what arrived while a program was inside a call. */
-  catchUp(socket: TcpSocket): void {
+  /** `release_sock()`: what arrived while a program was inside a call, and what it could not do then; nothing comes between. */
+  unlock(socket: TcpSocket): void {
     for (let next = socket.pending.shift(); next !== undefined; next = socket.pending.shift())
       this.process(socket, next.packet, next.at);
-    if (socket.pendingMtu === 0) return;
-    socket.connection?.reducePathMtu(socket.pendingMtu);
-    socket.pendingMtu = 0;
+    this.scheduler.disable();
+    if (socket.pendingMtu !== 0) {
+      socket.connection?.reducePathMtu(socket.pendingMtu);
+      socket.pendingMtu = 0;
+    }
+    socket.busy = false;
+    this.scheduler.enable();
   }
 
   private read(packet: Packet, at: number): Segment {
@@ -358,7 +363,7 @@ export class TcpSockets implements Transport {
   /** The other end of a connection that a segment for a listener begins. */
   private makeChild(listener: TcpSocket, packet: Packet, at: number): TcpSocket {
     const { view } = packet;
-    const child = new TcpSocket(this, listener.options);
+    const child = new TcpSocket(this, listener.options, listener.discovery);
     child.listener = listener;
     child.held = false;
     child.address = child.localAddress = ipv4.destination(view, NETWORK);
@@ -432,9 +437,8 @@ export class TcpSockets implements Transport {
 
   /** `tcp_v4_mtu_reduced()`. */
   private pathShrank(socket: TcpSocket): void {
-    const { discovery = 1 } = socket.options;
     const mtu = this.pathMtu(socket);
-    if (mtu === null || discovery === 0 || discovery > 3) return;
+    if (mtu === null || socket.discovery === 0 || !acceptsPathMtu(socket.discovery)) return;
     if (socket.busy) socket.pendingMtu = mtu;
     else socket.connection!.reducePathMtu(mtu);
   }

@@ -1,4 +1,4 @@
-import type { Errno, IcmpError, NetworkStack, SeenSocket, Transport } from "../kernel/protocol.ts";
+import type { Errno, IcmpError, MtuDiscovery, NetworkStack, SeenSocket, Transport } from "../kernel/protocol.ts";
 import { NETWORK, type Packet } from "../packet/packet.ts";
 import type { Random } from "../sim/random.ts";
 import type { CallListener } from "../trace/socket-call.ts";
@@ -7,6 +7,7 @@ import * as icmp from "../wire/icmp.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as udp from "../wire/udp.ts";
 import { errnoOf } from "./icmp-errno.ts";
+import { acceptsPathMtu, ignoresDf, usesPathMtu } from "./mtu-discovery.ts";
 import { type Bound, PortTable } from "./port-table.ts";
 
 /** A datagram as a program reads it. */
@@ -44,7 +45,7 @@ export interface UdpOptions {
   /** `IP_TRANSPARENT`. */
   readonly transparent?: boolean;
   readonly reuse?: boolean;
-  readonly discovery?: Discovery;
+  readonly discovery?: MtuDiscovery;
   /** `IP_RECVERR`: every error, not only the final ones, is reported. */
   readonly reportErrors?: boolean;
 }
@@ -64,6 +65,7 @@ export class UdpSocket implements Bound, SeenSocket {
   port = 0;
   peer: { readonly address: number; readonly port: number } | null = null;
   readonly reuse: boolean;
+  readonly discovery: MtuDiscovery;
   readonly full = true;
   /** What arrived and nobody read. */
   readonly received: Received[] = [];
@@ -79,8 +81,10 @@ export class UdpSocket implements Bound, SeenSocket {
   constructor(
     readonly sockets: UdpSockets,
     readonly options: UdpOptions,
+    discovery: MtuDiscovery,
   ) {
     this.reuse = options.reuse ?? false;
+    this.discovery = options.discovery ?? discovery;
   }
 
   get device(): number {
@@ -101,7 +105,7 @@ export class UdpSocket implements Bound, SeenSocket {
 
   /** For the output path. */
   get ignoresPathMtu(): boolean {
-    return (this.options.discovery ?? 1) >= 3;
+    return !usesPathMtu(this.discovery);
   }
 
   bind(address: number, port: number): Errno | null {
@@ -165,7 +169,7 @@ export class UdpSockets implements Transport {
   }
 
   open(options: UdpOptions = {}): UdpSocket {
-    return new UdpSocket(this, options);
+    return new UdpSocket(this, options, this.stack.mtuDiscovery);
   }
 
   bind(socket: UdpSocket, address: number, port: number): Errno | null {
@@ -228,22 +232,25 @@ export class UdpSockets implements Transport {
     if (path.error !== null) return path.error;
     if (path.broadcast && options.broadcast !== true) return "EACCES";
     const length = udp.UDP_HEADER + data.length;
-    const discovery = options.discovery ?? 1;
-    const fits = length + ipv4.IPV4_HEADER <= (socket.ignoresPathMtu ? path.linkMtu : path.mtu);
-    const cuts = discovery < 2 || discovery === 5;
-    if (!fits && !cuts) {
-      if (options.reportErrors === true) socket.errors.push(localError("EMSGSIZE", path.mtu, to));
+    const { discovery } = socket;
+    const ignoreDf = ignoresDf(discovery);
+    const mtu = usesPathMtu(discovery) ? path.mtu : path.linkMtu;
+    const whole = length + ipv4.IPV4_HEADER;
+    if (whole > mtu && !ignoreDf) {
+      if (options.reportErrors === true) socket.errors.push(localError("EMSGSIZE", mtu, to));
       return "EMSGSIZE";
     }
+    const insists = discovery === 2 || discovery === 3;
     const failed = socket.takeSendError();
     if (failed !== null) return failed;
     const error = this.stack.send({
       ...where,
       protocol: ipv4.PROTOCOL_UDP,
       ttl: options.ttl ?? 0,
-      dontFragment: discovery === 2 || discovery === 3 || (discovery === 1 && fits),
-      ignoreDf: cuts,
-      withoutId: (discovery === 2 || discovery === 3) && socket.peer === null,
+      dontFragment: insists || (discovery === 1 && whole <= path.mtu),
+      unlessLocked: discovery === 1,
+      ignoreDf,
+      withoutId: insists && socket.peer === null,
       length,
       parent,
       socket,
@@ -340,11 +347,11 @@ export class UdpSockets implements Transport {
     const socket = this.find(ipv4.source(view, at), udp.sourcePort(view, transport), to, packet.device);
     if (socket === null) return;
     const { options } = socket;
-    const { discovery = 1 } = options;
     const tooBig = error.type === icmp.UNREACHABLE && error.code === icmp.FRAGMENTATION_NEEDED;
-    if (error.type === icmp.REDIRECT || (tooBig && discovery < 4)) this.stack.noteError(packet, at, error);
+    if (error.type === icmp.REDIRECT || (tooBig && acceptsPathMtu(socket.discovery)))
+      this.stack.noteError(packet, at, error);
     const news = errnoOf(error);
-    if (news === null || (tooBig && discovery === 0)) return;
+    if (news === null || (tooBig && socket.discovery === 0)) return;
     const connected = socket.peer !== null;
     const entry: SocketError = { errno: news.errno, error, to, packet: packet.id };
     if (options.reportErrors === true) {

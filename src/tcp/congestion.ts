@@ -93,10 +93,15 @@ export class Congestion {
     this.control.reset();
   }
 
+  /** `tcp_current_ssthresh()`: three quarters of the window were reached without loss. */
+  keepThreshold(): void {
+    this.threshold = Math.max(this.threshold, (this.window >> 1) + (this.window >> 2));
+  }
+
   /** `tcp_cwnd_restart()`: idle for some timeouts; the window halves for each. */
   restart(idle: number, timeout: number): void {
     const floor = Math.min(INITIAL_WINDOW, this.window);
-    this.threshold = Math.max(this.threshold, (this.window >> 1) + (this.window >> 2));
+    this.keepThreshold();
     let window = this.window;
     for (let left = idle - timeout; left > 0 && window > floor; left -= timeout) window >>= 1;
     this.window = Math.max(window, floor);

@@ -8,13 +8,13 @@ import { arrive } from "./input.ts";
 import { NewReno } from "./new-reno.ts";
 import { CLOSED, ESTABLISHED, FAILED, READABLE, WRITABLE } from "./news.ts";
 import { OutgoingSegment } from "./outgoing.ts";
-import { queueFin, retransmit, sendAck, sendActiveReset, sendSyn, sendSynAck, updateMss } from "./output.ts";
+import { queueFin, sendAck, sendActiveReset, sendSyn, sendSynAck, updateMss } from "./output.ts";
 import { ReceiveQueue } from "./receive-queue.ts";
 import { ReceiveWindow } from "./receive-window.ts";
-import { Recovery, retransmitLost } from "./recovery.ts";
+import { Recovery, resendTooLong } from "./recovery.ts";
 import { RTO_INITIAL, Rtt } from "./rtt.ts";
 import type { Segment } from "./segment.ts";
-import { LOST, SendQueue } from "./send-queue.ts";
+import { SendQueue } from "./send-queue.ts";
 import { maySend, type TcpErrno, type TcpState } from "./state.ts";
 import { ackTimeout, idleTimeout, writeTimeout } from "./timeouts.ts";
 import { armKeepAlive, timeWait } from "./timers.ts";
@@ -425,17 +425,7 @@ export class Connection {
     this.pathMtu = mtu;
     const before = this.mss;
     updateMss(this);
-    if (this.mss >= before || this.queue.count === 0) return;
-    const { queue, recovery } = this;
-    for (let i = queue.first; i < queue.last; i++) {
-      const tooLong = ((queue.end(i) - queue.start(i)) | 0) > this.mss;
-      if (tooLong && (queue.flags(i) & LOST) === 0) {
-        queue.setFlags(i, queue.flags(i) | LOST);
-        recovery.lost++;
-      }
-    }
-    retransmitLost(this);
-    if (recovery.lost > 0 && recovery.retransmitted === 0) retransmit(this, queue.first);
+    if (this.mss < before && this.queue.count > 0) resendTooLong(this);
   }
 
   /** A timer's work, all of it before what it causes. */

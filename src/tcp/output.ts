@@ -1,7 +1,7 @@
 import * as tcp from "../wire/tcp.ts";
 import type { Connection } from "./connection.ts";
 import { mayWait, mostSegments } from "./gso.ts";
-import { EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, PUSHED, RETRANSMITTED } from "./send-queue.ts";
+import { CONTINUES, EVER_RETRANSMITTED, HAS_FIN, HAS_SYN, LOST, PUSHED, RETRANSMITTED, SACKED } from "./send-queue.ts";
 import { after, before } from "./sequence.ts";
 import { armProbe, armRetransmit } from "./timers.ts";
 
@@ -216,44 +216,62 @@ function sendNew(c: Connection, length: number, fin: boolean, pushed: boolean, m
   const end = (dataEnd + (fin ? 1 : 0)) | 0;
   if (dataEnd === unsent.headEnd) unsent.shift();
   let start = sndNxt;
-  for (let i = 1; i < count; i++, start = (start + mss) | 0) queue.push(start, (start + mss) | 0, 0, now);
-  queue.push(start, end, (pushed ? PUSHED : 0) | (fin ? HAS_FIN : 0), now);
+  for (let i = 1; i < count; i++, start = (start + mss) | 0)
+    queue.push(start, (start + mss) | 0, i === 1 ? 0 : CONTINUES, now);
+  const flags = (pushed || count > 1 ? PUSHED : 0) | (count > 1 ? CONTINUES : 0) | (fin ? HAS_FIN : 0);
+  queue.push(start, end, flags, now);
   if (length > 0 && length < count * mss) c.sndSml = end;
   c.sndNxt = end;
   if (first || c.waitsFor !== "retransmit") armRetransmit(c);
   return count;
 }
 
-function writeData(c: Connection, sequence: number, length: number, flags: number): void {
+function writeData(c: Connection, sequence: number, length: number, flags: number, segmentSize: number): void {
   begin(c, sequence, tcp.ACK | flags);
   c.outgoing.length = length;
+  c.outgoing.segmentSize = segmentSize;
   c.outgoing.data = c.queue.data;
   emit(c);
 }
 
-/** `tcp_retransmit_skb()`: sends an outstanding segment again; false when the window forbids it. */
-export function retransmit(c: Connection, i: number): boolean {
+/**
+ * `tcp_retransmit_skb()`: sends an outstanding segment again, and with it up to `most` in all that are lost and left in the
+ * same packet. How many that were; 0 when the window forbids it.
+ */
+export function retransmit(c: Connection, i: number, most = 1): number {
   const { queue, recovery } = c;
   const start = queue.start(i);
-  const edge = (c.sndUna + c.sndWnd) | 0;
-  if (!before(start, edge) && start !== c.sndUna) return false;
+  const room = (c.sndUna + c.sndWnd - start) | 0;
+  if (room <= 0 && start !== c.sndUna) return 0;
   if (queue.flags(i) & HAS_SYN) resendSyn(c);
-  else {
-    const fin = queue.flags(i) & HAS_FIN ? 1 : 0;
-    const length = ((queue.end(i) - start) | 0) - fin;
+  let end = i + 1;
+  if (!(queue.flags(i) & HAS_SYN)) {
     const mss = currentMss(c);
-    if (length > mss) splitSegment(c, i, (start + mss) | 0);
-    const flags = queue.flags(i);
-    const bytes = ((queue.end(i) - start) | 0) - (flags & HAS_FIN ? 1 : 0);
-    writeData(c, start, bytes, (flags & PUSHED ? tcp.PSH : 0) | (flags & HAS_FIN ? tcp.FIN : 0));
+    const size = (queue.end(i) - start) | 0;
+    if (size - (queue.flags(i) & HAS_FIN ? 1 : 0) > mss) splitSegment(c, i, (start + mss) | 0);
+    else if (c.options.gso === true) {
+      const fit = Math.min(most, Math.floor(Math.max(room, mss) / mss));
+      while (end < queue.last && end - i < fit && joins(queue.flags(end))) end++;
+      if (end < queue.last) queue.setFlags(end, queue.flags(end) & ~CONTINUES);
+    }
+    const flags = queue.flags(end - 1);
+    const bytes = ((queue.end(end - 1) - start) | 0) - (flags & HAS_FIN ? 1 : 0);
+    const kinds = (flags & PUSHED ? tcp.PSH : 0) | (flags & HAS_FIN ? tcp.FIN : 0);
+    writeData(c, start, bytes, kinds, end - i > 1 ? size : 0);
   }
-  const flags = queue.flags(i);
-  if (!(flags & RETRANSMITTED)) recovery.retransmitted++;
-  queue.setFlags(i, flags | RETRANSMITTED | EVER_RETRANSMITTED);
-  queue.setSentAt(i, c.now);
+  for (let k = i; k < end; k++) {
+    const flags = queue.flags(k);
+    if (!(flags & RETRANSMITTED)) recovery.retransmitted++;
+    queue.setFlags(k, flags | RETRANSMITTED | EVER_RETRANSMITTED);
+    queue.setSentAt(k, c.now);
+  }
   if (c.retransmitStamp === 0) c.retransmitStamp = c.now;
-  return true;
+  return end - i;
 }
+
+/** It leaves again in one packet with the lost segment before it. */
+const joins = (flags: number): boolean =>
+  (flags & CONTINUES) !== 0 && (flags & LOST) !== 0 && (flags & (SACKED | RETRANSMITTED)) === 0;
 
 /** The counts stay those of segments. */
 function splitSegment(c: Connection, i: number, at: number): void {

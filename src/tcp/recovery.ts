@@ -184,10 +184,31 @@ export function retransmitLost(c: Connection): void {
   for (let i = queue.first; i < queue.last && recovery.retransmitted < recovery.lost; i++) {
     const flags = queue.flags(i);
     if (!(flags & LOST) || flags & (SACKED | RETRANSMITTED)) continue;
-    if (recovery.inFlight(queue.count) >= congestion.window) return;
-    if (!retransmit(c, i)) return;
-    recovery.out++;
+    const allowed = congestion.window - recovery.inFlight(queue.count);
+    const sent = allowed <= 0 ? 0 : retransmit(c, i, allowed);
+    if (sent === 0) return;
+    recovery.out += sent;
   }
+}
+
+/** `tcp_simple_retransmit()`: what is longer than the MSS is cut anew and sent again; congestion is not the reason. */
+export function resendTooLong(c: Connection): void {
+  const { queue, recovery, congestion } = c;
+  queue.recut(c.mss);
+  let [lost, retransmitted] = [0, 0];
+  for (let i = queue.first; i < queue.last; i++) {
+    if (queue.flags(i) & LOST) lost++;
+    if (queue.flags(i) & RETRANSMITTED) retransmitted++;
+  }
+  recovery.lost = lost;
+  recovery.retransmitted = retransmitted;
+  if (lost === 0) return;
+  if (recovery.state !== "Loss") {
+    if (recovery.state !== "Recovery") congestion.keepThreshold();
+    recovery.state = "Loss";
+    recovery.high = c.sndNxt;
+  }
+  retransmitLost(c);
 }
 
 /** `tcp_enter_loss()`: the retransmission timer ran out; all that is not known to have arrived is lost. */

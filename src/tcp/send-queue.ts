@@ -11,6 +11,8 @@ export const EVER_RETRANSMITTED = 8;
 export const HAS_SYN = 16;
 export const HAS_FIN = 32;
 export const PUSHED = 64;
+/** Left in one packet with the segment before it. */
+export const CONTINUES = 128;
 
 /**
  * What the program wrote and the peer has not acknowledged (`sk_write_queue`, `tcp_rtx_queue`): its bytes, and the
@@ -82,7 +84,34 @@ export class SendQueue {
     this.ends[head] = at;
     this.starts[tail] = at;
     this.marks[head] = this.marks[head]! & ~(HAS_FIN | PUSHED);
-    this.marks[tail] = this.marks[tail]! & ~HAS_SYN;
+    this.marks[tail] = this.marks[tail]! & ~(HAS_SYN | CONTINUES);
+  }
+
+  /** Cuts packets whose segments are longer than `size` anew, and marks them lost (`tcp_simple_retransmit()`). */
+  recut(size: number): void {
+    const old = { first: this.first, last: this.last, starts: this.starts, ends: this.ends, marks: this.marks };
+    const { mask, stamps } = this;
+    const mark = (i: number) => old.marks[i & mask]!;
+    this.starts = new Int32Array(mask + 1);
+    this.ends = new Int32Array(mask + 1);
+    this.marks = new Uint8Array(mask + 1);
+    this.stamps = new Float64Array(mask + 1);
+    this.last = this.first;
+    for (let i = old.first, next = i; i < old.last; i = next) {
+      const start = old.starts[i & mask]!;
+      const tooLong = ((old.ends[i & mask]! - start) | 0) > size && (mark(i) & SACKED) === 0;
+      next = i + 1;
+      while (tooLong && next < old.last && mark(next) & CONTINUES && !(mark(next) & SACKED)) next++;
+      const end = old.ends[(next - 1) & mask]!;
+      const ending = mark(next - 1) & (PUSHED | HAS_FIN);
+      const flags = tooLong ? (mark(i) & EVER_RETRANSMITTED) | LOST : mark(i) & ~(PUSHED | HAS_FIN);
+      const dataEnd = ending & HAS_FIN ? (end - 1) | 0 : end;
+      const stamp = stamps[i & mask]!;
+      let at = start;
+      for (; tooLong && ((dataEnd - at) | 0) > size; at = (at + size) | 0)
+        this.push(at, (at + size) | 0, at === start ? flags : flags | CONTINUES, stamp);
+      this.push(at, end, (at === start ? flags : flags | CONTINUES) | ending, stamp);
+    }
   }
 
   /** The bytes before `sequence` were acknowledged: the first segment begins there. */
