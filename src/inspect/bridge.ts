@@ -38,7 +38,7 @@ function links(words: Words, { host }: Machine, details: boolean): string {
   }
   if (name !== null && host.net.device(name) === null) throw new Refusal(`Cannot find device "${name}"`, 1);
   // `br_fill_ifinfo()` does not say whose number the far end has, so that it is looked for among the devices here.
-  const style = { ...ipStyleOf(host), looksUpPeers: true };
+  const style = { ...ipStyleOf(host), looksUpPeers: "missing is up" } as const;
   let out = "";
   for (const device of devicesOf(host.net)) {
     const master = masterOf(device, host.net);

@@ -143,7 +143,7 @@ export const flagText = (device: Device, net: Namespace, style: IpStyle): string
 function isPeerDown(device: Device, net: Namespace, { looksUpPeers }: IpStyle): boolean {
   const peer = peerOf(device);
   if (peer === null) return false;
-  if (looksUpPeers) return namesake(peer, net)?.up !== true;
+  if (looksUpPeers !== false) return !(namesake(peer, net)?.up ?? looksUpPeers === "missing is up");
   return peer.namespace === net.name && !peer.up;
 }
 

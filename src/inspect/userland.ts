@@ -16,8 +16,8 @@ export interface IpStyle {
   readonly group: boolean;
   /** The number of the namespace at a cable's far end. */
   readonly netnsid: boolean;
-  /** A far end is looked up by its number among the devices here; one that is not there counts as down. */
-  readonly looksUpPeers: boolean;
+  /** A far end is looked up by its number among the devices here; what one that is not there counts as. */
+  readonly looksUpPeers: false | "missing is up" | "missing is down";
   /** Words of a route that bring a blank of their own. */
   readonly blankBefore: RegExp;
   /** Words of a route that it leaves out. */
@@ -40,7 +40,7 @@ const BUSYBOX: IpStyle = {
   full: false,
   group: false,
   netnsid: false,
-  looksUpPeers: true,
+  looksUpPeers: "missing is down",
   blankBefore: /^(src|metric) /,
   leavesOut: /^(proto|mtu|linkdown)\b/,
 };

@@ -34,7 +34,10 @@ export type Errno =
   | "EINPROGRESS"
   | "ENOENT";
 
-/** `IP_MTU_DISCOVER`: DONT, WANT, DO, PROBE, INTERFACE, OMIT. */
+/**
+ * `IP_MTU_DISCOVER`: 0 never sets DF, 1 sets it while it fits, 2 insists, 3 insists and ignores what was learned; 4 and 5
+ * never set it, ignore and learn nothing, and 4 refuses what the first link cannot take whole.
+ */
 export type MtuDiscovery = 0 | 1 | 2 | 3 | 4 | 5;
 
 /** What an ICMP error says of a packet that this host sent. */

@@ -29,12 +29,6 @@ export interface SocketError {
   readonly packet: number;
 }
 
-/**
- * `IP_MTU_DISCOVER`: 0 never sets DF, 1 sets it while it fits, 2 insists, 3 insists and ignores what was learned; 4 and
- * 5 never set it, ignore and learn nothing, and 4 refuses what the first link cannot take whole.
- */
-export type Discovery = 0 | 1 | 2 | 3 | 4 | 5;
-
 export interface UdpOptions {
   readonly ttl?: number;
   readonly tos?: number;

@@ -38,6 +38,7 @@ const NET: Record<NetKey, number> = {
   "net.ipv4.ip_default_ttl": 64,
   "net.ipv4.ip_forward_update_priority": 1,
   "net.ipv4.ip_forward_use_pmtu": 0,
+  "net.ipv4.ip_no_pmtu_disc": 0,
   "net.ipv4.ip_nonlocal_bind": 0,
   "net.ipv4.ip_unprivileged_port_start": 1024,
   "net.ipv4.ipfrag_high_thresh": 4_194_304,
