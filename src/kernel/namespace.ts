@@ -286,6 +286,13 @@ export class Namespace implements NetworkStack, DeviceWatcher {
     return type === "LOCAL" || foreign ? "own" : null;
   }
 
+  /** Of our own over lo it is the device that has the address (`rt_iif`). */
+  deviceForSockets(packet: Packet): number {
+    const route = packet.route as Route;
+    const own = packet.device === this.loopback.device.index && route.type === "local" && route.device !== null;
+    return own ? route.device!.device.index : packet.device;
+  }
+
   isForGroup(packet: Packet): boolean {
     return !(packet.route as Route).local;
   }

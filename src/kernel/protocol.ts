@@ -196,6 +196,8 @@ export interface NetworkStack {
   mayBind(address: number, transparent: boolean): "own" | "group" | null;
   /** It was routed to a broadcast or multicast group. Borrows. */
   isForGroup(packet: Packet): boolean;
+  /** Index of the device that sockets take a packet to have come in by (`inet_iif()`). Borrows. */
+  deviceForSockets(packet: Packet): number;
   /** ICMP port unreachable to the sender. Borrows. */
   portUnreachable(packet: Packet): void;
   /** The RST that answers a TCP segment (`tcp_v4_send_reset()`); `at` is its header, `socket` whose it is. Borrows. */

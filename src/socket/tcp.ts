@@ -237,7 +237,11 @@ export class TcpSockets implements Transport {
         ? null
         : (given ?? this.flows.find(destination, port, source, tcp.sourcePort(view, at)));
     if (socket === null)
-      this.receiveByListener(packet, at, given ?? this.findListener(destination, port, packet.device));
+      this.receiveByListener(
+        packet,
+        at,
+        given ?? this.findListener(destination, port, this.stack.deviceForSockets(packet)),
+      );
     else if (socket.busy) socket.pending.push({ packet, at });
     else this.process(socket, packet, at);
   }
@@ -281,7 +285,7 @@ export class TcpSockets implements Transport {
   /** A SYN for a connection in TIME_WAIT: a listener may take it anew. Takes ownership. */
   private reopen(socket: TcpSocket, packet: Packet, at: number): void {
     const old = socket.connection!;
-    const listener = this.findListener(socket.localAddress, socket.port, packet.device);
+    const listener = this.findListener(socket.localAddress, socket.port, this.stack.deviceForSockets(packet));
     if (listener === null) {
       this.stack.drop(packet, "TCP_INVALID_SYN");
       return;

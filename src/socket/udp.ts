@@ -288,7 +288,7 @@ export class UdpSockets implements Transport {
       this.deliverToAll(packet, datagram, port);
       return;
     }
-    const socket = given ?? this.find(destination, port, from, packet.device);
+    const socket = given ?? this.find(destination, port, from, this.stack.deviceForSockets(packet));
     if (socket === null) {
       this.stack.portUnreachable(packet);
       this.stack.drop(packet, "NO_SOCKET");
