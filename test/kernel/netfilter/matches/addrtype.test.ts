@@ -44,7 +44,7 @@ describe("the match addrtype", () => {
     expect(refusal("-m addrtype")).toBe('4 "addrtype" | -m addrtype with --src-type or --dst-type');
     expect(refusal("-m addrtype --src-type wrong")).toMatch(/^24 "wrong" \| an address type/);
     expect(refusal("-m addrtype --src-type LOCAL --limit-iface-out")).toBe(
-      '30 "--limit-iface-out" | --limit-iface-out only in chains of one's own, or FORWARD, OUTPUT, POSTROUTING',
+      `30 "--limit-iface-out" | --limit-iface-out only in chains of one's own, or FORWARD, OUTPUT, POSTROUTING`,
     );
     expect(refusal("-m addrtype --limit-iface-in --limit-iface-out --src-type LOCAL")).toBe(
       '30 "--limit-iface-out" | no --limit-iface-out beside --limit-iface-in',
