@@ -114,7 +114,9 @@ export abstract class Device {
   inject(frame: Uint8Array): "EINVAL" | "EMSGSIZE" | "ENETDOWN" | null {
     if (!this.up) return "ENETDOWN";
     if (frame.length < ETHERNET) return "EINVAL";
-    if (frame.length > this.mtu + ETHERNET) return "EMSGSIZE";
+    // packet_extra_vlan_len_allowed(): a tag comes on top.
+    const isTagged = frame[12] === 0x81 && frame[13] === 0;
+    if (frame.length > this.mtu + ETHERNET + (isTagged ? ethernet.VLAN_TAG : 0)) return "EMSGSIZE";
     this.send(this.fabric.inject(frame, this.place));
     return null;
   }
@@ -225,7 +227,7 @@ export abstract class Device {
 
   /** Frames longer than the MTU plus the Ethernet header and a VLAN tag are not passed on, `is_skb_forwardable()`. */
   accepts(packet: Packet): boolean {
-    return this.up && packet.length <= this.mtu + ETHERNET + 4;
+    return this.up && packet.length <= this.mtu + ETHERNET + ethernet.VLAN_TAG;
   }
 
   private tap(packet: Packet, direction: "in" | "out"): void {
