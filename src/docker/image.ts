@@ -41,7 +41,7 @@ const KNOWN: Readonly<Record<string, readonly [entrypoint: string, command: read
 export function findImage(text: string, images: Images): Image {
   const name = familiarName(parseImage(text));
   const { entrypoint, command, env, expose = [], files = {} } = images.get(text) ?? images.get(name) ?? {};
-  const [path, words] = KNOWN[name] ?? ["", []];
+  const [path, words] = Object.hasOwn(KNOWN, name) ? KNOWN[name]! : ["", []];
   return {
     entrypoint: entrypoint ?? (path === "" ? [] : [path]),
     command: command ?? (entrypoint === undefined ? words : []),

@@ -191,7 +191,7 @@ function operandsOf(words: readonly Token[], dot: Value, scope: Scope): Operand[
 function operand(word: Token, dot: Value, scope: Scope): Operand {
   const { text, at } = word;
   if (text === ".") return { value: dot };
-  if (text.startsWith('"')) return { value: JSON.parse(text) as string };
+  if (text.startsWith('"')) return { value: unquote(text) };
   if (text.startsWith("`")) return { value: text.slice(1, -1) };
   if (/^-?\d+$/.test(text)) return { value: Number(text) };
   if (text === "true" || text === "false") return { value: text === "true" };
@@ -202,6 +202,14 @@ function operand(word: Token, dot: Value, scope: Scope): Operand {
   if (!scope.has(name)) throw new Refusal(`template parsing error: template: :1: undefined variable "${name}"`, 64);
   const value = scope.get(name);
   return { value: dots < 0 ? value : field(value, { text: text.slice(dots), at: at + dots }) };
+}
+
+function unquote(text: string): string {
+  try {
+    return JSON.parse(text) as string;
+  } catch {
+    throw new Refusal("template parsing error: template: :1: invalid syntax", 64);
+  }
 }
 
 /** `.A.B` of a value. @throws {Refusal} where it has no such key. */
@@ -230,7 +238,7 @@ function call(first: Token, operands: readonly Operand[]): Value {
     case "json":
       return JSON.stringify(one);
     case "index":
-      return values.slice(1).reduce((found, key) => (found as Record<string, Value> | undefined)?.[String(key)], one);
+      return values.slice(1).reduce(entry, one);
     case "len":
       return typeof one === "string" ? one.length : entriesOf(one).length;
     case "join":
@@ -246,6 +254,11 @@ function call(first: Token, operands: readonly Operand[]): Value {
   }
   throw unmodelled(`${first.text} in a template`, KNOWN);
 }
+
+const entry = (value: Value, key: Value): Value =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, String(key))
+    ? (value as Record<string, Value>)[String(key)]
+    : undefined;
 
 /** As `fmt.Print()` shows it. */
 function printable(value: Value): string {

@@ -61,10 +61,18 @@ describe("a template of Go", () => {
     ["{{end}}", null],
     ["{{.Nope}}", null],
     ["{{upper .Name}}", null],
+    ['{{"\\x"}}', null],
+    ['{{index .Ports "constructor"}}', "<no value>"],
   ])("%s", (template, wanted) => {
     if (wanted === null) expect(() => formatTemplate(template, VALUE)).toThrow(Refusal);
     else expect(formatTemplate(template, VALUE)).toBe(wanted);
   });
+});
+
+it("an image may have any name", () => {
+  const host = session("29");
+  expect(run(host, "host", "docker", "run", "-d", "--name", "c3", "constructor").status).toBe(0);
+  expect(run(host, "host", "docker", "inspect", "-f", "{{json .Config.Cmd}}", "c3").out).toMatch(/^(null|\[\])\n$/);
 });
 
 describe("docker port", () => {
