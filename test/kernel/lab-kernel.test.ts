@@ -15,6 +15,8 @@ import { quickLab } from "./random-lab.ts";
 /** `HOPSCOPE_RANDOM=10000 HOPSCOPE_SEED=7 npm run test:kernel` tries other and more cases. */
 const RANDOM = Number(process.env["HOPSCOPE_RANDOM"] ?? 200);
 const SEED = Number(process.env["HOPSCOPE_SEED"] ?? 1);
+/** The kernel draws ports: of fifty, two are the same once in twenty runs, and names tell them apart. */
+const DRAWS = 3;
 /** A case waits for the kernel more than it works. */
 const WORKERS = 2 * Math.min(availableParallelism(), 8);
 const FOUND = join(FOLDER, "../found");
@@ -55,10 +57,13 @@ describe.skipIf(missing !== null)(`the kernel of this machine and hopscope agree
 
   test.each(installed)("the recording of %s is what this kernel does", { timeout: 240_000 }, async (file) => {
     const lab = readCase(file);
-    const result = await kernels[0]!.run(lab);
-    const answer = canonical(result, lab);
-    if (process.env["ACCEPT"] === "1") writeRecording(file, answer);
-    const difference = compare(answer, readRecording(file));
+    let difference = null;
+    for (let draw = 0; draw < DRAWS; draw++) {
+      const answer = canonical(await kernels[0]!.run(lab), lab);
+      if (process.env["ACCEPT"] === "1") writeRecording(file, answer);
+      difference = compare(answer, readRecording(file));
+      if (difference === null) break;
+    }
     expect(difference === null ? "" : formatDifference(difference)).toBe("");
   });
 
