@@ -9,6 +9,3 @@ export function describeData(data: Uint8Array): string {
   for (const byte of data.subarray(0, 40)) text += byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".";
   return `${data.length} ${data.length === 1 ? "byte" : "bytes"} "${text}${data.length > 40 ? "..." : ""}"`;
 }
-
-/** One byte for each letter. */
-export const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0) & 255);

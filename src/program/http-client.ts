@@ -1,5 +1,5 @@
 import { type BodyLength, bodyLength, formatHead, type HttpHead, HttpReader } from "../wire/http-message.ts";
-import { bytesOf } from "./datagram.ts";
+import { bytesOf } from "../wire/text.ts";
 import type { Stream, StreamSocket } from "./stream.ts";
 
 export interface HttpRequest {

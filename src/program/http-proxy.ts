@@ -1,10 +1,11 @@
 import type { Timer } from "../sim/scheduler.ts";
 import { strerror } from "../socket/strerror.ts";
 import type { TcpSocket } from "../socket/tcp-socket.ts";
-import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader } from "../wire/http-message.ts";
+import { bodyLength, formatHead, formatRefusal, type HttpHead, HttpReader } from "../wire/http-message.ts";
+import { bytesOf } from "../wire/text.ts";
 import type { Arguments } from "./command-line.ts";
 import { Connector } from "./connector.ts";
-import { bytesOf, formatEndpoint } from "./datagram.ts";
+import { formatEndpoint } from "./datagram.ts";
 import type { Environment, Program } from "./program.ts";
 import { type Pending, resolve } from "./resolver.ts";
 import { join, Stream } from "./stream.ts";
@@ -83,13 +84,7 @@ class ProxySession {
 
   private refuse(status: number, why: string): void {
     this.say(`${this.request?.start ?? "no request"}, ${status}: ${why}`);
-    const body = `${why}\n`;
-    const headers = [
-      ["Content-Type", "text/plain"],
-      ["Content-Length", `${body.length}`],
-      ["Connection", "close"],
-    ] as const;
-    this.client.write(bytesOf(formatHead({ start: `HTTP/1.1 ${describeStatus(status)}`, headers }) + body));
+    this.client.write(bytesOf(formatRefusal(status, why)));
     this.close();
   }
 

@@ -1,5 +1,5 @@
 import { bodyLength, describeStatus, formatHead, type HttpHead, HttpReader, keepsAlive } from "../wire/http-message.ts";
-import { bytesOf } from "./datagram.ts";
+import { bytesOf } from "../wire/text.ts";
 import type { Stream, StreamSocket } from "./stream.ts";
 
 export interface Received {

@@ -2,8 +2,9 @@ import type { Timer } from "../sim/scheduler.ts";
 import type { Errno } from "../socket/strerror.ts";
 import { strerror } from "../socket/strerror.ts";
 import type { TcpSocket } from "../socket/tcp-socket.ts";
+import { bytesOf } from "../wire/text.ts";
 import type { Arguments } from "./command-line.ts";
-import { bytesOf, describeData, formatEndpoint } from "./datagram.ts";
+import { describeData, formatEndpoint } from "./datagram.ts";
 import type { Environment, Program } from "./program.ts";
 import { Stream } from "./stream.ts";
 

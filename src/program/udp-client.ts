@@ -1,8 +1,9 @@
 import type { Timer } from "../sim/scheduler.ts";
 import { strerror } from "../socket/strerror.ts";
 import type { Received, SocketError, UdpSocket } from "../socket/udp.ts";
+import { bytesOf } from "../wire/text.ts";
 import type { Arguments } from "./command-line.ts";
-import { bytesOf, describeData, formatEndpoint } from "./datagram.ts";
+import { describeData, formatEndpoint } from "./datagram.ts";
 import type { Environment, Program } from "./program.ts";
 
 /** Times in nanoseconds. */

@@ -99,7 +99,8 @@ export class SendQueue {
     this.last = this.first;
     for (let i = old.first, next = i; i < old.last; i = next) {
       const start = old.starts[i & mask]!;
-      const tooLong = ((old.ends[i & mask]! - start) | 0) > size && (mark(i) & SACKED) === 0;
+      const length = ((old.ends[i & mask]! - start) | 0) - (mark(i) & HAS_FIN ? 1 : 0);
+      const tooLong = length > size && (mark(i) & SACKED) === 0;
       next = i + 1;
       while (tooLong && next < old.last && mark(next) & CONTINUES && !(mark(next) & SACKED)) next++;
       const end = old.ends[(next - 1) & mask]!;

@@ -2,16 +2,17 @@ import { formatIpv4 } from "../wire/address.ts";
 import {
   type BodyLength,
   bodyLength,
-  describeStatus,
   formatHead,
+  formatRefusal,
   type HttpHead,
   HttpReader,
   header,
   keepsAlive,
 } from "../wire/http-message.ts";
+import { bytesOf } from "../wire/text.ts";
 import type { Endpoint, HostStream, HostStreamEvents } from "./host-sockets.ts";
 import { TunnelStream } from "./https-tunnel.ts";
-import { encode, type LocalService, Outbox } from "./local-service.ts";
+import { type LocalService, Outbox } from "./local-service.ts";
 import { addressOf, type Destination, destinationOf, forwarded, isNamed } from "./proxy-request.ts";
 import type { Translator } from "./translator.ts";
 
@@ -101,7 +102,7 @@ class ProxyStream implements HostStream {
       head: (head) => this.request(head),
       body: (data) => this.sendBody(data),
       end: () => {
-        if (this.exchange?.requestLength === "chunked") this.send(encode("0\r\n\r\n"));
+        if (this.exchange?.requestLength === "chunked") this.send(bytesOf("0\r\n\r\n"));
       },
       bad: (what) => this.refuse(400, `the proxy got ${what}`),
     });
@@ -175,7 +176,7 @@ class ProxyStream implements HostStream {
     const byProxy = upstream !== null && !isNamed(host, exclude);
     this.exchange = { head, destination, byProxy, requestLength: length, answerLength: 0, keeps: true };
     this.translator.dns.tell(this.cause, `HTTP proxy: ${host}:${port}${byProxy ? " by way of another proxy" : ""}`);
-    if (byProxy || !isConnect) this.send(encode(formatHead(forwarded(head, destination, byProxy))));
+    if (byProxy || !isConnect) this.send(bytesOf(formatHead(forwarded(head, destination, byProxy))));
     this.tunnel = isConnect && !byProxy;
     if (byProxy) this.connect(upstream, this.cause);
     else this.resolve(destination, this.cause);
@@ -249,7 +250,7 @@ class ProxyStream implements HostStream {
 
   private stand(cause: number): void {
     this.standing = true;
-    if (this.tunnel) this.toGuest.add(encode("HTTP/1.1 200 OK\r\n\r\n"));
+    if (this.tunnel) this.toGuest.add(bytesOf("HTTP/1.1 200 OK\r\n\r\n"));
     this.flush(cause);
     if (this.tunnel && this.guestEnded) this.outer!.end(cause);
     if (this.toServer.isEmpty) this.events.writable(cause);
@@ -258,9 +259,9 @@ class ProxyStream implements HostStream {
 
   private sendBody(data: Uint8Array): void {
     const chunked = this.exchange?.requestLength === "chunked";
-    if (chunked) this.send(encode(`${data.length.toString(16)}\r\n`));
+    if (chunked) this.send(bytesOf(`${data.length.toString(16)}\r\n`));
     this.send(data);
-    if (chunked) this.send(encode("\r\n"));
+    if (chunked) this.send(bytesOf("\r\n"));
   }
 
   private send(data: Uint8Array): void {
@@ -284,7 +285,7 @@ class ProxyStream implements HostStream {
     const exchange = this.exchange!;
     const { destination, head: request } = exchange;
     const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(head.start)?.[1] ?? 0);
-    this.toGuest.add(encode(formatHead(head)));
+    this.toGuest.add(bytesOf(formatHead(head)));
     this.tunnel = destination.isConnect && status === 200;
     this.hasRoom ||= this.tunnel;
     if (this.tunnel) return "tunnel";
@@ -297,15 +298,15 @@ class ProxyStream implements HostStream {
 
   private answerBody(data: Uint8Array): void {
     const chunked = !this.tunnel && this.exchange?.answerLength === "chunked";
-    if (chunked) this.toGuest.add(encode(`${data.length.toString(16)}\r\n`));
+    if (chunked) this.toGuest.add(bytesOf(`${data.length.toString(16)}\r\n`));
     this.toGuest.add(data.slice());
-    if (chunked) this.toGuest.add(encode("\r\n"));
+    if (chunked) this.toGuest.add(bytesOf("\r\n"));
   }
 
   private answered(): void {
     const { exchange } = this;
     if (this.interim || exchange === null) return;
-    if (exchange.answerLength === "chunked") this.toGuest.add(encode("0\r\n\r\n"));
+    if (exchange.answerLength === "chunked") this.toGuest.add(bytesOf("0\r\n\r\n"));
     if (!exchange.keeps || this.guestEnded || !this.requests.idle) this.finish();
     else {
       this.leave();
@@ -347,13 +348,7 @@ class ProxyStream implements HostStream {
   private refuse(status: number, why: string): void {
     this.tunnel = false;
     this.finish();
-    const body = `${why}\n`;
-    const headers = [
-      ["Content-Type", "text/plain"],
-      ["Content-Length", `${body.length}`],
-      ["Connection", "close"],
-    ] as const;
-    this.toGuest.add(encode(formatHead({ start: `HTTP/1.1 ${describeStatus(status)}`, headers }) + body));
+    this.toGuest.add(bytesOf(formatRefusal(status, why)));
     this.hasRoom = true;
   }
 }

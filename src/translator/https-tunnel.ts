@@ -1,10 +1,12 @@
 import { formatIpv4 } from "../wire/address.ts";
+import { HttpReader } from "../wire/http-message.ts";
+import { bytesOf } from "../wire/text.ts";
 import type { Endpoint, HostStream, HostStreamEvents } from "./host-sockets.ts";
-import { encode, Outbox } from "./local-service.ts";
+import { Outbox } from "./local-service.ts";
 import type { Translator } from "./translator.ts";
 
-/** Longest head of the proxy's answer, bytes. */
-const MOST_HEAD = 65_536;
+/** Most that is read of the proxy's answer at once, bytes. */
+const CHUNK = 65_536;
 
 /**
  * A TLS connection cannot be read: a proxy outside is asked for a tunnel to the address (`tunnel_https_over_connect`).
@@ -14,10 +16,9 @@ export class TunnelStream implements HostStream {
   readonly local: Endpoint;
   private readonly outer: HostStream | null;
   private readonly early = new Outbox();
-  private answer = "";
+  private readonly answer: HttpReader;
   /** The proxy has answered. */
   private standing = false;
-  private guestEnded = false;
   private finished = false;
 
   constructor(
@@ -29,7 +30,16 @@ export class TunnelStream implements HostStream {
   ) {
     this.local = peer;
     const name = `${formatIpv4(peer.address)}:${peer.port}`;
-    const request = encode(`CONNECT ${name} HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+    const request = bytesOf(`CONNECT ${name} HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+    this.answer = new HttpReader({
+      head: () => {
+        this.standing = true;
+        return "tunnel";
+      },
+      body: (data) => this.early.add(data.slice()),
+      end() {},
+      bad() {},
+    });
     const outer = translator.host.connect(
       proxy,
       0,
@@ -60,7 +70,6 @@ export class TunnelStream implements HostStream {
   }
 
   end(cause: number): void {
-    this.guestEnded = true;
     if (this.standing) this.outer!.end(cause);
     else this.finish(cause);
   }
@@ -71,22 +80,11 @@ export class TunnelStream implements HostStream {
 
   /** True once the head of the answer is read. */
   private readAnswer(cause: number): boolean {
-    const bytes = this.outer!.read(MOST_HEAD);
-    if (bytes === null) {
-      this.finish(cause);
-      return false;
-    }
-    for (const byte of bytes) this.answer += String.fromCharCode(byte);
-    const end = this.answer.indexOf("\r\n\r\n");
-    if (end < 0) {
-      if (this.answer.length > MOST_HEAD) this.finish(cause);
-      return false;
-    }
-    this.early.add(encode(this.answer.slice(end + 4)));
-    this.answer = "";
-    this.standing = true;
-    if (this.guestEnded) this.outer!.end(cause);
-    else this.events.writable(cause);
+    const bytes = this.outer!.read(CHUNK);
+    if (bytes !== null) this.answer.push(bytes);
+    if (bytes === null || this.answer.failed) this.finish(cause);
+    if (!this.standing) return false;
+    this.events.writable(cause);
     return true;
   }
 

@@ -33,7 +33,4 @@ export class Outbox {
   }
 }
 
-/** A byte for each letter. */
-export const encode = (text: string): Uint8Array => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-
 const EMPTY = new Uint8Array(0);

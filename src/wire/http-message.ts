@@ -53,6 +53,17 @@ const STATUS: Readonly<Record<number, string>> = {
 /** `200 OK`. */
 export const describeStatus = (status: number): string => `${status} ${STATUS[status] ?? "Unknown"}`;
 
+/** A whole answer that says why there is no better one, and ends the connection. */
+export function formatRefusal(status: number, why: string): string {
+  const body = `${why}\n`;
+  const headers = [
+    ["Content-Type", "text/plain"],
+    ["Content-Length", `${body.length}`],
+    ["Connection", "close"],
+  ] as const;
+  return formatHead({ start: `HTTP/1.1 ${describeStatus(status)}`, headers }) + body;
+}
+
 /** Whether another request may follow on the connection. */
 export function keepsAlive(head: HttpHead): boolean {
   const word = (header(head, "connection") ?? "").toLowerCase();
@@ -90,6 +101,11 @@ export class HttpReader {
   /** True while nothing of a message has arrived. */
   get idle(): boolean {
     return this.state === "start";
+  }
+
+  /** What came was no message. */
+  get failed(): boolean {
+    return this.state === "bad";
   }
 
   /** Bytes of the body that are missing; null where nobody said how many there are. */

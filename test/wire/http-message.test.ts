@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bytesOf } from "../../src/program/datagram.ts";
 import { bodyLength, formatHead, HttpReader, header, parseHead } from "../../src/wire/http-message.ts";
+import { bytesOf } from "../../src/wire/text.ts";
 
 /** What a reader makes of these bytes, cut at the places given. */
 function read(text: string, cuts: readonly number[] = [], kind: "request" | "response" = "response") {
